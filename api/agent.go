@@ -1,0 +1,86 @@
+package api
+
+// AgentMember is a server as the others see it.
+type AgentMember struct {
+	Name        string
+	Addr        string
+	Port        uint16
+	Tags        map[string]string
+	Status      string
+	ProtocolMin uint8
+	ProtocolMax uint8
+	ProtocolCur uint8
+	DelegateMin uint8
+	DelegateMax uint8
+	DelegateCur uint8
+}
+
+// AgentMembers lists the servers.
+type AgentMembers struct {
+	ServerName   string
+	ServerRegion string
+	ServerDC     string
+	Members      []*AgentMember
+}
+
+// AgentSelf describes the agent that answers.
+type AgentSelf struct {
+	Config map[string]any               `json:"config"`
+	Member AgentMember                  `json:"member"`
+	Stats  map[string]map[string]string `json:"stats"`
+}
+
+// AgentHealth tells whether the agent's parts work.
+type AgentHealth struct {
+	Client *PartHealth `json:"client,omitempty"`
+	Server *PartHealth `json:"server,omitempty"`
+}
+
+// PartHealth is the health of one part.
+type PartHealth struct {
+	Ok      bool   `json:"ok"`
+	Message string `json:"message"`
+}
+
+// SearchRequest looks objects up by the prefix of their IDs.
+type SearchRequest struct {
+	Prefix    string
+	Context   string
+	Namespace string
+	Region    string
+}
+
+// SearchResponse lists at most SearchLimit matches per context.
+type SearchResponse struct {
+	Matches     map[string][]string
+	Truncations map[string]bool
+	Index       uint64
+	LastContact int64
+	KnownLeader bool
+}
+
+// SearchLimit is how many matches a search returns per context.
+const SearchLimit = 20
+
+// FuzzySearchRequest looks objects up by a part of their names.
+type FuzzySearchRequest struct {
+	Text      string
+	Context   string
+	Namespace string
+	Region    string
+}
+
+// FuzzyMatch is one match and where it was found.
+type FuzzyMatch struct {
+	ID    string
+	Scope []string `json:",omitempty"`
+}
+
+// FuzzySearchResponse lists matches per context.
+type FuzzySearchResponse struct {
+	Matches     map[string][]FuzzyMatch
+	Truncations map[string]bool
+	Index       uint64
+	LastContact int64
+	KnownLeader bool
+}
