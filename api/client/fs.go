@@ -1,0 +1,179 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/drover-org/drover/api"
+)
+
+// FS are the calls on the files of an allocation.
+type FS struct{ c *Client }
+
+// FS returns the calls on the files of an allocation.
+func (c *Client) FS() FS { return FS{c} }
+
+func fsPath(verb, alloc string) string { return "/v1/client/fs/" + verb + "/" + url.PathEscape(alloc) }
+
+// List returns the entries of a folder; path starts at the allocation's root.
+func (f FS) List(ctx context.Context, alloc, path string) ([]*api.AllocFileInfo, error) {
+	var out []*api.AllocFileInfo
+	_, err := f.c.call(ctx, http.MethodGet, fsPath("ls", alloc), url.Values{"path": {path}}, nil, &out)
+	return out, err
+}
+
+// Stat describes one file.
+func (f FS) Stat(ctx context.Context, alloc, path string) (*api.AllocFileInfo, error) {
+	out := new(api.AllocFileInfo)
+	_, err := f.c.call(ctx, http.MethodGet, fsPath("stat", alloc), url.Values{"path": {path}}, nil, out)
+	return out, err
+}
+
+// Cat returns a whole file. The caller closes it.
+func (f FS) Cat(ctx context.Context, alloc, path string) (io.ReadCloser, error) {
+	return f.open(ctx, fsPath("cat", alloc), url.Values{"path": {path}})
+}
+
+// ReadAt returns limit bytes of a file from offset on, with limit 0 all. The
+// caller closes it.
+func (f FS) ReadAt(ctx context.Context, alloc, path string, offset, limit int64) (io.ReadCloser, error) {
+	return f.open(ctx, fsPath("readat", alloc), url.Values{
+		"path": {path}, "offset": {strconv.FormatInt(offset, 10)}, "limit": {strconv.FormatInt(limit, 10)},
+	})
+}
+
+// Origins of an offset.
+const (
+	FromStart = "start"
+	FromEnd   = "end" // the offset counts back
+)
+
+// StreamOptions say from where and how long a stream is read.
+type StreamOptions struct {
+	Follow bool   // wait for more at the end
+	Origin string // FromStart when empty
+	Offset int64
+}
+
+func (o StreamOptions) params() url.Values {
+	if o.Origin == "" {
+		o.Origin = FromStart
+	}
+	return url.Values{
+		"follow": {strconv.FormatBool(o.Follow)}, "origin": {o.Origin}, "offset": {strconv.FormatInt(o.Offset, 10)},
+	}
+}
+
+// Stream reads a file piece by piece. The caller closes it.
+func (f FS) Stream(ctx context.Context, alloc, path string, o StreamOptions) (*Stream, error) {
+	params := o.params()
+	params.Set("path", path)
+	return f.stream(ctx, fsPath("stream", alloc), params)
+}
+
+// Kinds of log.
+const (
+	Stdout = "stdout"
+	Stderr = "stderr"
+)
+
+// Logs reads what a task wrote to stdout or stderr, through rotation. The
+// caller closes it. CodeNotFound means that the task has not started.
+func (f FS) Logs(ctx context.Context, alloc, task, kind string, o StreamOptions) (*Stream, error) {
+	params := o.params()
+	params.Set("task", task)
+	params.Set("type", kind)
+	return f.stream(ctx, fsPath("logs", alloc), params)
+}
+
+func (f FS) open(ctx context.Context, path string, params url.Values) (io.ReadCloser, error) {
+	resp, err := f.c.Do(ctx, http.MethodGet, path, params, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := refusal(resp); err != nil {
+		_ = resp.Body.Close()
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+func (f FS) stream(ctx context.Context, path string, params url.Values) (*Stream, error) {
+	// Compression would hold small pieces back.
+	resp, err := f.c.Do(ctx, http.MethodGet, path, params, http.Header{"Accept-Encoding": {"identity"}}, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := refusal(resp); err != nil {
+		_ = resp.Body.Close()
+		return nil, err
+	}
+	return &Stream{ctx: ctx, body: resp.Body, dec: json.NewDecoder(resp.Body)}, nil
+}
+
+// Stream is a file or log that is being read. It is an io.Reader of the bytes
+// alone; Next gives the pieces with their place and events. It is used by one
+// goroutine, except Close.
+type Stream struct {
+	ctx    context.Context
+	body   io.ReadCloser
+	dec    *json.Decoder
+	rest   []byte
+	offset int64
+}
+
+// Next returns the next piece with data or an event; heartbeats are skipped.
+// io.EOF is the end; an end that is none is CodeUnavailable.
+func (s *Stream) Next() (*api.StreamFrame, error) {
+	for {
+		f := new(api.StreamFrame)
+		if err := s.dec.Decode(f); err != nil {
+			switch {
+			case errors.Is(err, io.EOF):
+				return nil, io.EOF
+			case s.ctx.Err() != nil:
+				return nil, s.ctx.Err()
+			}
+			return nil, api.Errorf(api.CodeUnavailable, "the stream broke off at byte %d: %w", s.offset, err)
+		}
+		if len(f.Data) > 0 {
+			s.offset = f.Offset + int64(len(f.Data))
+			return f, nil
+		}
+		if f.FileEvent != "" {
+			return f, nil
+		}
+	}
+}
+
+// Read gives the bytes of the pieces.
+func (s *Stream) Read(p []byte) (int, error) {
+	for len(s.rest) == 0 {
+		f, err := s.Next()
+		if err != nil {
+			return 0, err
+		}
+		s.rest = f.Data
+	}
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+// Offset is where the last piece ended, counted from the start of the file or
+// log: a later stream with this offset and FromStart goes on from there.
+func (s *Stream) Offset() int64 { return s.offset - int64(len(s.rest)) }
+
+// Close ends the stream. A Read in another goroutine returns.
+func (s *Stream) Close() error {
+	if err := s.body.Close(); err != nil {
+		return fmt.Errorf("close the stream: %w", err)
+	}
+	return nil
+}
