@@ -1,0 +1,123 @@
+package fit
+
+import (
+	"slices"
+
+	"github.com/drover-org/drover/api"
+)
+
+// Usage is what a set of allocations takes from a node. Values are immutable:
+// With and Without return new ones, so a snapshot may hold on to an old one.
+// The zero value is an idle node.
+type Usage struct {
+	CPU         int64 // MHz
+	MemoryMB    int64
+	MemoryMaxMB int64 // with oversubscription; at least MemoryMB
+	DiskMB      int64
+	Allocs      int
+	Ports       []uint16 // host ports in use, ascending, one entry per use
+	Cores       []uint16 // cores reserved, ascending
+}
+
+// Demand is what one allocation takes.
+type Demand = Usage
+
+// Sum adds up what an allocation takes.
+func Sum(r *api.AllocatedResources) *Demand {
+	d := &Demand{Allocs: 1}
+	if r == nil {
+		return d
+	}
+	d.DiskMB = r.Shared.DiskMB
+	for _, t := range r.Tasks {
+		d.CPU += t.Cpu.CpuShares
+		d.MemoryMB += t.Memory.MemoryMB
+		d.MemoryMaxMB += max(t.Memory.MemoryMaxMB, t.Memory.MemoryMB)
+		d.Cores = append(d.Cores, t.Cpu.ReservedCores...)
+		for _, n := range t.Networks {
+			d.addNetwork(n)
+		}
+	}
+	if len(r.Shared.Ports) > 0 {
+		for _, p := range r.Shared.Ports {
+			if !p.IgnoreCollision {
+				d.Ports = append(d.Ports, uint16(p.Value))
+			}
+		}
+	} else {
+		for _, n := range r.Shared.Networks {
+			d.addNetwork(n)
+		}
+	}
+	slices.Sort(d.Ports)
+	slices.Sort(d.Cores)
+	return d
+}
+
+func (u *Usage) addNetwork(n *api.NetworkResource) {
+	for _, list := range [][]api.Port{n.ReservedPorts, n.DynamicPorts} {
+		for _, p := range list {
+			if p.Value > 0 && !p.IgnoreCollision {
+				u.Ports = append(u.Ports, uint16(p.Value))
+			}
+		}
+	}
+}
+
+// With returns u with an allocation added.
+func (u *Usage) With(r *api.AllocatedResources) *Usage { return u.Plus(Sum(r)) }
+
+// Without returns u with an allocation that was added before taken away.
+func (u *Usage) Without(r *api.AllocatedResources) *Usage { return u.Minus(Sum(r)) }
+
+// Plus returns the sum of two usages.
+func (u *Usage) Plus(d *Usage) *Usage {
+	return &Usage{
+		CPU: u.CPU + d.CPU, MemoryMB: u.MemoryMB + d.MemoryMB, MemoryMaxMB: u.MemoryMaxMB + d.MemoryMaxMB,
+		DiskMB: u.DiskMB + d.DiskMB, Allocs: u.Allocs + d.Allocs,
+		Ports: merge(u.Ports, d.Ports), Cores: merge(u.Cores, d.Cores),
+	}
+}
+
+// Minus returns u with d taken away.
+func (u *Usage) Minus(d *Usage) *Usage {
+	return &Usage{
+		CPU: u.CPU - d.CPU, MemoryMB: u.MemoryMB - d.MemoryMB, MemoryMaxMB: u.MemoryMaxMB - d.MemoryMaxMB,
+		DiskMB: u.DiskMB - d.DiskMB, Allocs: u.Allocs - d.Allocs,
+		Ports: remove(u.Ports, d.Ports), Cores: remove(u.Cores, d.Cores),
+	}
+}
+
+// merge returns the union of two ascending lists, repetitions kept. A list
+// that stays as it is gets shared.
+func merge(a, b []uint16) []uint16 {
+	if len(b) == 0 {
+		return a
+	}
+	if len(a) == 0 {
+		return b
+	}
+	out := append(slices.Clone(a), b...)
+	slices.Sort(out)
+	return out
+}
+
+// remove returns a without one entry for each of b.
+func remove(a, b []uint16) []uint16 {
+	if len(b) == 0 {
+		return a
+	}
+	out := slices.Clone(a)
+	for _, v := range b {
+		if i, ok := slices.BinarySearch(out, v); ok {
+			out = slices.Delete(out, i, i+1)
+		}
+	}
+	return out
+}
+
+// HasPort reports whether a host port is in use.
+func (u *Usage) HasPort(p uint16) bool {
+	_, ok := slices.BinarySearch(u.Ports, p)
+	return ok
+}

@@ -1,0 +1,92 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/store"
+)
+
+// BenchmarkUpdateAllocs is a node's report of ten allocations among 10,000.
+func BenchmarkUpdateAllocs(b *testing.B) {
+	s, allocs := loaded(b, 10_000)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		var ups []*api.AllocUpdate
+		for range 10 {
+			a := allocs[i%len(allocs)]
+			i += 1000 // the next allocation of the same node
+			ups = append(ups, &api.AllocUpdate{ID: a.ID, ClientStatus: api.AllocClientRunning})
+		}
+		if _, err := s.Apply(s.Snapshot().Index()+1, &store.UpdateAllocs{NodeID: allocs[i%len(allocs)].NodeID, Updates: ups}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkApplyPlan places 100 allocations of a new job on 1,000 nodes.
+func BenchmarkApplyPlan(b *testing.B) {
+	s, _ := loaded(b, 1_000)
+	var nodes []*api.Node
+	for n := range s.Snapshot().Nodes() {
+		if nodes = append(nodes, n); len(nodes) == 100 {
+			break
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		j := testJob(api.NewID())
+		e := testEval(j)
+		next := s.Snapshot().Index() + 1
+		if _, err := s.Apply(next, &store.RegisterJob{Job: j, Eval: e, Now: now}); err != nil {
+			b.Fatal(err)
+		}
+		p := testPlan(s.Snapshot().Job(j.Namespace, j.ID), e, nodes...)
+		if _, err := s.Apply(next+1, &store.ApplyPlan{Plan: p, Now: now}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkWalk reads every allocation in list order.
+func BenchmarkWalk(b *testing.B) {
+	s, _ := loaded(b, 10_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		for range s.Snapshot().AllocsByCreate(false) {
+			n++
+		}
+		if n != 10_000 {
+			b.Fatal(n)
+		}
+	}
+}
+
+// loaded returns a store with n allocations of one job on up to 1,000 nodes.
+func loaded(b *testing.B, n int) (*store.Store, []*api.Allocation) {
+	w := newWorld(b)
+	var nodes []*api.Node
+	for range min(n, 1000) {
+		node := testNode()
+		node.NodeResources.Cpu.CpuShares, node.NodeResources.Memory.MemoryMB = 1<<40, 1<<40
+		node.NodeResources.Disk.DiskMB = 1 << 40
+		nodes = append(nodes, node)
+		w.do(&store.RegisterNode{Node: node, Now: now})
+	}
+	j := testJob("load")
+	e := testEval(j)
+	w.do(&store.RegisterJob{Job: j, Eval: e, Now: now})
+	var on []*api.Node
+	for i := range n {
+		on = append(on, nodes[i%len(nodes)])
+	}
+	p := testPlan(w.Store.Snapshot().Job("default", "load"), e, on...)
+	w.do(&store.ApplyPlan{Plan: p, Now: now})
+	var allocs []*api.Allocation
+	for _, pl := range p.Placements[0].Allocs {
+		allocs = append(allocs, w.Store.Snapshot().Alloc(pl.ID))
+	}
+	return w.Store, allocs
+}

@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"sync"
+)
+
+// Key names something that can be waited for. Keys are made by the Key
+// functions; deletions touch the same keys as changes.
+type Key struct {
+	kind uint8
+	a, b string
+}
+
+const (
+	kindAllocs uint8 = iota
+	kindAlloc
+	kindAllocsNamespace
+	kindAllocsJob
+	kindAllocsNode
+	kindAllocsEval
+	kindAllocsDeployment
+	kindJobs
+	kindJob
+	kindSummary
+	kindEvals
+	kindEval
+	kindEvalsJob
+	kindNodes
+	kindNode
+	kindDeployments
+	kindDeployment
+	kindDeploymentsJob
+	kindScheduler
+)
+
+// KeyAllocs is any allocation.
+func KeyAllocs() Key { return Key{kind: kindAllocs} }
+
+// KeyAlloc is one allocation.
+func KeyAlloc(id string) Key { return Key{kind: kindAlloc, a: id} }
+
+// KeyAllocsOfNamespace is any allocation of a namespace.
+func KeyAllocsOfNamespace(ns string) Key { return Key{kind: kindAllocsNamespace, a: ns} }
+
+// KeyAllocsOfJob is any allocation of a job.
+func KeyAllocsOfJob(ns, id string) Key { return Key{kind: kindAllocsJob, a: ns, b: id} }
+
+// KeyAllocsOfNode is any allocation on a node, changed by servers or by the node.
+func KeyAllocsOfNode(id string) Key { return Key{kind: kindAllocsNode, a: id} }
+
+// KeyAllocsOfEval is any allocation placed by an evaluation.
+func KeyAllocsOfEval(id string) Key { return Key{kind: kindAllocsEval, a: id} }
+
+// KeyAllocsOfDeployment is any allocation of a deployment.
+func KeyAllocsOfDeployment(id string) Key { return Key{kind: kindAllocsDeployment, a: id} }
+
+// KeyJobs is any job or job summary.
+func KeyJobs() Key { return Key{kind: kindJobs} }
+
+// KeyJob is one job, its versions, submissions and scaling events.
+func KeyJob(ns, id string) Key { return Key{kind: kindJob, a: ns, b: id} }
+
+// KeySummary is one job's summary.
+func KeySummary(ns, id string) Key { return Key{kind: kindSummary, a: ns, b: id} }
+
+// KeyEvals is any evaluation.
+func KeyEvals() Key { return Key{kind: kindEvals} }
+
+// KeyEval is one evaluation.
+func KeyEval(id string) Key { return Key{kind: kindEval, a: id} }
+
+// KeyEvalsOfJob is any evaluation of a job.
+func KeyEvalsOfJob(ns, id string) Key { return Key{kind: kindEvalsJob, a: ns, b: id} }
+
+// KeyNodes is any node.
+func KeyNodes() Key { return Key{kind: kindNodes} }
+
+// KeyNode is one node.
+func KeyNode(id string) Key { return Key{kind: kindNode, a: id} }
+
+// KeyDeployments is any deployment.
+func KeyDeployments() Key { return Key{kind: kindDeployments} }
+
+// KeyDeployment is one deployment.
+func KeyDeployment(id string) Key { return Key{kind: kindDeployment, a: id} }
+
+// KeyDeploymentsOfJob is any deployment of a job.
+func KeyDeploymentsOfJob(ns, id string) Key { return Key{kind: kindDeploymentsJob, a: ns, b: id} }
+
+// KeySchedulerConfig is the scheduler configuration.
+func KeySchedulerConfig() Key { return Key{kind: kindScheduler} }
+
+type touchSet map[Key]struct{}
+
+// hub wakes the waiters of touched keys.
+type hub struct {
+	mu      sync.Mutex
+	waiters map[Key]map[*Watch]struct{} // guarded by mu; no empty inner map
+}
+
+func (h *hub) init() { h.waiters = map[Key]map[*Watch]struct{}{} }
+
+// Watch is a waiter for the first commit that touches one of its keys.
+type Watch struct {
+	hub  *hub
+	keys []Key
+	c    chan struct{}
+	done bool // guarded by hub.mu: closed or woken
+}
+
+// Watch registers a waiter. Take it before the snapshot whose successor it
+// waits for, and Close it.
+func (s *Store) Watch(keys ...Key) *Watch {
+	w := &Watch{hub: &s.hub, keys: keys, c: make(chan struct{})}
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	for _, k := range keys {
+		set := s.hub.waiters[k]
+		if set == nil {
+			set = make(map[*Watch]struct{}, 1)
+			s.hub.waiters[k] = set
+		}
+		set[w] = struct{}{}
+	}
+	return w
+}
+
+// C is closed when a commit touches one of the keys.
+func (w *Watch) C() <-chan struct{} { return w.c }
+
+// Close forgets the waiter. Idempotent.
+func (w *Watch) Close() {
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	if !w.done {
+		w.done = true
+		w.forget()
+	}
+}
+
+// forget removes w from the hub, whose lock is held.
+func (w *Watch) forget() {
+	for _, k := range w.keys {
+		set := w.hub.waiters[k]
+		delete(set, w)
+		if len(set) == 0 {
+			delete(w.hub.waiters, k)
+		}
+	}
+}
+
+// notify wakes every waiter of a touched key once.
+func (h *hub) notify(touched touchSet) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.waiters) < len(touched) {
+		for k, set := range h.waiters {
+			if _, ok := touched[k]; ok {
+				wake(set)
+			}
+		}
+		return
+	}
+	for k := range touched {
+		wake(h.waiters[k])
+	}
+}
+
+// notifyAll wakes everybody: the state was replaced.
+func (h *hub) notifyAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, set := range h.waiters {
+		wake(set)
+	}
+}
+
+func wake(set map[*Watch]struct{}) {
+	for w := range set {
+		w.done = true
+		close(w.c)
+		w.forget()
+	}
+}
+
+// Waiters returns how many keys are waited for, for metrics and tests.
+func (s *Store) Waiters() int {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	return len(s.hub.waiters)
+}
+
+// Block runs query on a snapshot and again after each commit that touches one
+// of keys, until the index it returns is greater than minIndex or ctx ends.
+// The last run is the answer. A minIndex of 0 never blocks.
+func (s *Store) Block(ctx context.Context, minIndex uint64, keys []Key, query func(*Snapshot) (index uint64)) {
+	for {
+		if minIndex == 0 {
+			query(s.Snapshot())
+			return
+		}
+		w := s.Watch(keys...)
+		if query(s.Snapshot()) > minIndex {
+			w.Close()
+			return
+		}
+		select {
+		case <-w.C():
+		case <-ctx.Done():
+			w.Close()
+			return
+		}
+	}
+}
