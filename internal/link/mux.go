@@ -1,0 +1,266 @@
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// First bytes of a connection to the rpc port. Any upper-case letter is plain
+// HTTP.
+const (
+	ProtoRaft     byte = 1
+	ProtoControl  byte = 2
+	ProtoDialBack byte = 3
+)
+
+// Defaults of a MuxConfig.
+const (
+	DefaultHandshakeTimeout = 5 * time.Second
+	DefaultMaxPending       = 1024
+)
+
+// MuxConfig is what a Mux needs.
+type MuxConfig struct {
+	Listener net.Listener
+	TLS      *tls.Config // nil: plain
+	Log      *slog.Logger
+
+	// Control and DialBack serve connections of nodes and own them.
+	Control, DialBack func(context.Context, net.Conn)
+
+	HandshakeTimeout time.Duration // until the first byte is there; 0: default
+	MaxPending       int           // connections without a first byte; more are closed; 0: default
+}
+
+// Mux accepts the connections of the rpc port and routes them by their first
+// byte.
+type Mux struct {
+	cfg        MuxConfig
+	raft, http *queue
+	pending    chan struct{}
+}
+
+// NewMux returns a Mux; it accepts nothing before Run.
+func NewMux(cfg MuxConfig) *Mux {
+	if cfg.HandshakeTimeout <= 0 {
+		cfg.HandshakeTimeout = DefaultHandshakeTimeout
+	}
+	if cfg.MaxPending <= 0 {
+		cfg.MaxPending = DefaultMaxPending
+	}
+	addr := cfg.Listener.Addr()
+	return &Mux{cfg: cfg, raft: newQueue(addr), http: newQueue(addr), pending: make(chan struct{}, cfg.MaxPending)}
+}
+
+// Raft returns the listener of raft connections.
+func (m *Mux) Raft() net.Listener { return m.raft }
+
+// HTTP returns the listener of plain HTTP connections.
+func (m *Mux) HTTP() net.Listener { return m.http }
+
+// Run accepts until ctx ends, then closes every connection that was not
+// handed to one of the listeners and returns nil.
+func (m *Mux) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	defer m.raft.Close()
+	defer m.http.Close()
+	defer context.AfterFunc(ctx, func() { _ = m.cfg.Listener.Close() })()
+	pause := acceptPause
+	for {
+		conn, err := m.cfg.Listener.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				_ = conn.Close()
+			}
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("rpc listener: %w", err)
+		}
+		if err != nil { // out of file descriptors, mostly: it passes
+			m.cfg.Log.Warn("accept failed", "error", err, "retry", pause)
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+			pause = min(2*pause, maxAcceptPause)
+			continue
+		}
+		pause = acceptPause
+		select {
+		case m.pending <- struct{}{}:
+			wg.Go(func() { m.serve(ctx, conn) })
+		default:
+			m.cfg.Log.Warn("connection refused: too many have not yet said what they want", "remote", conn.RemoteAddr(), "bound", m.cfg.MaxPending)
+			_ = conn.Close()
+		}
+	}
+}
+
+// How long to wait after a failed accept.
+const (
+	acceptPause    = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// serve routes one connection.
+func (m *Mux) serve(ctx context.Context, conn net.Conn) {
+	conn, first, err := m.handshake(ctx, conn)
+	<-m.pending
+	if err != nil {
+		_ = conn.Close()
+		m.cfg.Log.Debug("connection ended before its first byte", "remote", conn.RemoteAddr(), "error", err)
+		return
+	}
+	switch {
+	case first == ProtoControl:
+		m.cfg.Control(ctx, conn)
+	case first == ProtoDialBack:
+		m.cfg.DialBack(ctx, conn)
+	case first == ProtoRaft:
+		m.raft.put(ctx, conn)
+	case first >= 'A' && first <= 'Z':
+		m.http.put(ctx, &prefixConn{Conn: conn, prefix: first, unread: true})
+	default:
+		m.cfg.Log.Debug("connection with an unknown first byte", "remote", conn.RemoteAddr(), "byte", first)
+		_ = conn.Close()
+	}
+}
+
+// handshake does TLS, if any, and reads the first byte, in bounded time.
+func (m *Mux) handshake(ctx context.Context, conn net.Conn) (net.Conn, byte, error) {
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if err := conn.SetDeadline(time.Now().Add(m.cfg.HandshakeTimeout)); err != nil {
+		return conn, 0, err
+	}
+	if m.cfg.TLS != nil {
+		t := tls.Server(conn, m.cfg.TLS)
+		if err := t.HandshakeContext(ctx); err != nil {
+			return conn, 0, err
+		}
+		conn = t
+	}
+	var first [1]byte
+	if _, err := conn.Read(first[:]); err != nil {
+		return conn, 0, err
+	}
+	return conn, first[0], conn.SetDeadline(time.Time{})
+}
+
+// queue is a listener that is fed by a Mux or a Node.
+type queue struct {
+	addr  net.Addr
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newQueue(addr net.Addr) *queue {
+	return &queue{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+// put hands conn to Accept, or closes it when ctx or the listener ends first.
+func (q *queue) put(ctx context.Context, conn net.Conn) {
+	select {
+	case q.conns <- conn:
+	case <-q.done:
+		_ = conn.Close()
+	case <-ctx.Done():
+		_ = conn.Close()
+	}
+}
+
+// Accept waits for a connection.
+func (q *queue) Accept() (net.Conn, error) {
+	select {
+	case conn := <-q.conns:
+		return conn, nil
+	case <-q.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept.
+func (q *queue) Close() error {
+	q.once.Do(func() { close(q.done) })
+	return nil
+}
+
+// Addr returns the address connections come in at.
+func (q *queue) Addr() net.Addr { return q.addr }
+
+// prefixConn gives back the first byte. Reads are for one goroutine at a time,
+// as with every connection of an http.Server.
+type prefixConn struct {
+	net.Conn
+	prefix byte
+	unread bool
+}
+
+func (c *prefixConn) Read(b []byte) (int, error) {
+	if c.unread && len(b) > 0 {
+		c.unread = false
+		b[0] = c.prefix
+		return 1, nil
+	}
+	return c.Conn.Read(b)
+}
+
+// Dialer opens connections of one protocol to a server's rpc port.
+type Dialer struct {
+	TLS *tls.Config // nil: plain
+}
+
+// DialRaft opens a raft connection to the server at addr.
+func (d Dialer) DialRaft(ctx context.Context, addr string) (net.Conn, error) {
+	conn, err := d.Dial(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeProto(conn, ProtoRaft); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// Dial opens a connection; the caller says its protocol with the first byte.
+func (d Dialer) Dial(ctx context.Context, addr string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil || d.TLS == nil {
+		return conn, err
+	}
+	cfg := d.TLS
+	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		cfg = cfg.Clone()
+		cfg.ServerName = host
+	}
+	t := tls.Client(conn, cfg)
+	if err := t.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func writeProto(conn net.Conn, proto byte) error {
+	if err := conn.SetWriteDeadline(time.Now().Add(ioTimeout)); err != nil {
+		return err
+	}
+	_, err := conn.Write([]byte{proto})
+	return err
+}

@@ -1,0 +1,260 @@
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/drover-org/drover/api"
+)
+
+// NodeConfig is what a Node needs.
+type NodeConfig struct {
+	Servers []string    // addresses of rpc ports, host:port
+	TLS     *tls.Config // nil: plain
+	Log     *slog.Logger
+
+	// Node returns the node as it is now, with its secret.
+	Node func() *api.Node
+	// OnAssign takes assignments in order, from one goroutine that also reads
+	// the stream: it must not wait for long. The first one of every stream is
+	// Full.
+	OnAssign func(Assignment)
+	// Handler serves connections dialed back. Nil refuses them.
+	Handler http.Handler
+
+	// DecodeJob reads a job's JSON; nil means plainly. A process with many
+	// nodes can share jobs among them.
+	DecodeJob func([]byte) (*api.Job, error)
+	// Dial opens a connection to an rpc port; nil means TCP with TLS as above.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
+}
+
+// Pauses between attempts to connect.
+const (
+	firstPause = 50 * time.Millisecond
+	maxPause   = 15 * time.Second
+)
+
+// Node is the node side: one control stream to one of the servers.
+type Node struct {
+	cfg     NodeConfig
+	reports reports
+	kick    chan struct{} // reports are waiting
+	changed chan struct{} // register again
+
+	mu        sync.Mutex
+	current   string // server of the stream, or of the last one
+	connected bool
+	transport *http.Transport // made when first asked for
+}
+
+// NewNode returns a Node; it connects in Run.
+func NewNode(cfg NodeConfig) *Node {
+	if cfg.DecodeJob == nil {
+		cfg.DecodeJob = decodeJob
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = Dialer{TLS: cfg.TLS}.Dial
+	}
+	return &Node{cfg: cfg, kick: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
+}
+
+// Report tells the servers what became of an allocation. The newest report of
+// an allocation wins; it is sent at once and again until it is acknowledged.
+// u must not be changed afterwards.
+func (n *Node) Report(u *api.AllocUpdate) {
+	n.reports.add(u)
+	signal(n.kick)
+}
+
+// NodeChanged makes the node register again.
+func (n *Node) NodeChanged() { signal(n.changed) }
+
+// Servers returns the addresses of the servers.
+func (n *Node) Servers() []string { return slices.Clone(n.cfg.Servers) }
+
+// Connected reports whether the node is registered over a stream that stands.
+func (n *Node) Connected() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.connected
+}
+
+// Server returns the address of the server that the node is or was last
+// connected to.
+func (n *Node) Server() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.current
+}
+
+// Run keeps a control stream until ctx ends, then returns nil.
+func (n *Node) Run(ctx context.Context) error {
+	if len(n.cfg.Servers) == 0 {
+		return errors.New("no servers to connect to: set client.servers")
+	}
+	back := newBackServer(n.cfg.Handler, n.cfg.Log)
+	defer back.close()
+	defer n.closeTransport()
+	servers := slices.Clone(n.cfg.Servers)
+	rand.Shuffle(len(servers), func(i, j int) { servers[i], servers[j] = servers[j], servers[i] })
+	pause := firstPause
+	for i := 0; ; i = (i + 1) % len(servers) {
+		registered, err := n.stream(ctx, servers[i], back)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if registered {
+			pause = firstPause
+		}
+		n.cfg.Log.Warn("not connected to a server", "server", servers[i], "error", err, "retry", pause)
+		wait := time.NewTimer(pause/2 + rand.N(pause))
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return nil
+		case <-wait.C:
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// stream holds one control stream and reports whether it got as far as
+// registering. The error is never nil.
+func (n *Node) stream(ctx context.Context, addr string, back *backServer) (registered bool, err error) {
+	dialCtx, cancelDial := context.WithTimeout(ctx, dialTimeout)
+	conn, err := n.cfg.Dial(dialCtx, addr)
+	cancelDial()
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	st := &stream{
+		node: n, conn: conn, addr: addr, back: back, reader: frameReader{conn: conn},
+		acks: make(chan ackMsg, 1),
+	}
+	if err := st.hello(ProtoControl); err != nil {
+		return false, err
+	}
+	if err := st.reader.read(time.Now().Add(ioTimeout), maxHello, st.welcome); err != nil {
+		return false, err
+	}
+	n.setConnected(addr, true)
+	defer n.setConnected(addr, false)
+	n.cfg.Log.Info("connected to a server", "server", addr, "ttl", st.timeToLive())
+
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel(nil) // before waiting; it closes the connection
+	wg.Go(func() { cancel(st.readAll(ctx)) })
+	defer n.reports.putBack()
+	if err := st.write(ctx); err != nil {
+		return true, err
+	}
+	return true, context.Cause(ctx)
+}
+
+func (n *Node) setConnected(addr string, yes bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.current, n.connected = addr, yes
+}
+
+// Transport returns a round tripper that reaches the HTTP API of a server
+// through its rpc port, whatever the URL's scheme and host say.
+func (n *Node) Transport() http.RoundTripper { return serverTransport{n} }
+
+type serverTransport struct{ node *Node }
+
+func (t serverTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	out := *req
+	url := *req.URL
+	url.Scheme, url.Host = "http", "server"
+	out.URL = &url
+	return t.node.httpTransport().RoundTrip(&out)
+}
+
+func (n *Node) httpTransport() *http.Transport {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.transport == nil {
+		n.transport = &http.Transport{
+			DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return n.dialServer(ctx) },
+			DisableCompression:  true, // bodies pass through as they are
+			MaxIdleConnsPerHost: 16,
+			IdleConnTimeout:     idleConnTimeout,
+		}
+	}
+	return n.transport
+}
+
+func (n *Node) closeTransport() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.transport != nil {
+		n.transport.CloseIdleConnections()
+	}
+}
+
+// dialServer connects to the server of the stream, or else to any.
+func (n *Node) dialServer(ctx context.Context) (net.Conn, error) {
+	n.mu.Lock()
+	first := n.current
+	n.mu.Unlock()
+	var failures []error
+	if first != "" {
+		conn, err := n.cfg.Dial(ctx, first)
+		if err == nil {
+			return conn, nil
+		}
+		failures = append(failures, err)
+	}
+	for _, addr := range n.cfg.Servers {
+		if addr == first {
+			continue
+		}
+		conn, err := n.cfg.Dial(ctx, addr)
+		if err == nil {
+			return conn, nil
+		}
+		failures = append(failures, err)
+	}
+	return nil, api.Errorf(api.CodeUnavailable, "no server is reachable: %w", errors.Join(failures...))
+}
+
+// hello introduces the node. With a proto it opens the connection.
+func (s *stream) hello(proto ...byte) error {
+	node := s.node.cfg.Node()
+	if s.nodeID == "" {
+		s.nodeID = node.ID
+	}
+	b, err := json.Marshal(node)
+	if err != nil {
+		return fmt.Errorf("encode node: %w", err)
+	}
+	frame, err := appendFrame(proto, kindHello, &helloMsg{Version: protocolVersion, Node: b})
+	if err != nil {
+		return err
+	}
+	return s.writeRaw(frame)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
