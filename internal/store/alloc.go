@@ -213,6 +213,9 @@ func (t *tx) countUsage(node api.ID, old, a *api.Allocation) {
 	}
 	if was {
 		item.usage = item.usage.Without(old.AllocatedResources)
+		if !is {
+			t.free(item.node.ComputedClass)
+		}
 	}
 	if is {
 		item.usage = item.usage.With(a.AllocatedResources)

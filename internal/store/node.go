@@ -2,6 +2,7 @@ package store
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -124,6 +125,22 @@ func (t *tx) putNode(id api.ID, n *api.Node, u *fit.Usage) {
 	t.nodes.Set(nodeItem{id, n, u})
 	t.bump(TableNodes)
 	t.touch(KeyNodes(), KeyNode(n.ID))
+	if n.Ready() {
+		t.free(n.ComputedClass)
+	}
+}
+
+// free notes that a node of a class gained room.
+func (t *tx) free(class string) {
+	if t.freed[class] == t.index {
+		return
+	}
+	t.freed = maps.Clone(t.freed)
+	if t.freed == nil {
+		t.freed = map[string]uint64{}
+	}
+	t.freed[class] = t.index
+	t.touch(KeyFreed())
 }
 
 func addNodeEvent(n *api.Node, message, subsystem string, now int64, index uint64) {

@@ -17,3 +17,9 @@ func (s *Snapshot) TableIndex(t Table) uint64 { return s.indexes[t] }
 
 // SchedulerConfig returns the scheduler configuration; never nil.
 func (s *Snapshot) SchedulerConfig() *api.SchedulerConfiguration { return s.scheduler }
+
+// Freed returns per computed node class the last index at which a node of the
+// class came, became ready or gained room. After a restart it is the
+// snapshot's index for every class: a blocked evaluation is tried once too
+// often rather than never.
+func (s *Snapshot) Freed() map[string]uint64 { return s.freed }

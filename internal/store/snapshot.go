@@ -206,6 +206,8 @@ func (s *Store) Restore(in io.Reader) error {
 		return fmt.Errorf("read snapshot: %w", err)
 	}
 	r.tx.flushJobs()
+	t.freed = map[string]uint64{}
+	t.nodes.Scan(func(i nodeItem) bool { t.freed[i.node.ComputedClass] = r.index; return true })
 	s.root.Store(&Snapshot{index: r.index, tables: r.t})
 	s.hub.notifyAll()
 	return nil

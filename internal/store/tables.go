@@ -48,6 +48,11 @@ type tables struct {
 
 	scheduler *api.SchedulerConfiguration
 
+	// freed holds per computed node class the last index at which one of its
+	// nodes gained room: what a blocked evaluation waits for. Replaced, never
+	// edited.
+	freed map[string]uint64
+
 	indexes [numTables]uint64
 }
 

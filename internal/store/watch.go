@@ -32,6 +32,7 @@ const (
 	kindDeployment
 	kindDeploymentsJob
 	kindScheduler
+	kindFreed
 )
 
 // KeyAllocs is any allocation.
@@ -90,6 +91,9 @@ func KeyDeploymentsOfJob(ns, id string) Key { return Key{kind: kindDeploymentsJo
 
 // KeySchedulerConfig is the scheduler configuration.
 func KeySchedulerConfig() Key { return Key{kind: kindScheduler} }
+
+// KeyFreed is room on any node; see Snapshot.Freed.
+func KeyFreed() Key { return Key{kind: kindFreed} }
 
 type touchSet map[Key]struct{}
 
