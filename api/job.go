@@ -378,3 +378,20 @@ type TaskGroupScaleStatus struct {
 	Desired, Placed, Running, Healthy, Unhealthy int
 	Events                                       []ScalingEvent
 }
+
+// JobAction is a command that one of a job's tasks names.
+type JobAction struct {
+	Name          string
+	Command       string
+	Args          []string
+	TaskGroupName string
+	TaskName      string
+}
+
+// JobDeregisterOptions says how a job is stopped. An EvalPriority of 0 is the
+// job's priority.
+type JobDeregisterOptions struct {
+	Purge           bool
+	NoShutdownDelay bool
+	EvalPriority    int
+}
