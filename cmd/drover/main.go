@@ -1,0 +1,19 @@
+// Command drover is the orchestrator: agent, command line and, under a hidden
+// first word, the supervisor of an allocation.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/drover-org/drover/internal/cli"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli.Run(ctx, os.Args[1:], cli.OS())
+	stop()
+	os.Exit(code)
+}

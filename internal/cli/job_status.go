@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/api/client"
+)
+
+type jobStatusOptions struct {
+	machine      machine
+	short, evals bool
+	allAllocs    bool
+	verbose      bool
+}
+
+func jobStatusVerb() *verb {
+	var o jobStatusOptions
+	return &verb{
+		name: "job status", args: "[options] [JOB]", argKind: "job",
+		short: "List jobs, or show one",
+		long: `
+Without JOB, lists the jobs of the namespace. With JOB (its ID or the beginning
+of it), shows its groups, its latest deployment, why something is not placed,
+and its allocations.`,
+		flags: func(fs *flag.FlagSet) {
+			o.machine.flags(fs)
+			fs.BoolVar(&o.short, "short", false, "only the job itself")
+			fs.BoolVar(&o.evals, "evals", false, "with its evaluations")
+			fs.BoolVar(&o.allAllocs, "all-allocs", false, "with allocations of former jobs of the same ID")
+			fs.BoolVar(&o.verbose, "verbose", false, "full IDs and times, evaluations")
+		},
+		run: func(ctx context.Context, e *env, args []string) error { return runJobStatus(ctx, e, &o, args) },
+	}
+}
+
+func runJobStatus(ctx context.Context, e *env, o *jobStatusOptions, args []string) error {
+	id, err := optional(args, "job")
+	if err != nil {
+		return err
+	}
+	c, err := e.client()
+	if err != nil {
+		return err
+	}
+	if id == "" {
+		list, _, err := c.Jobs().List(ctx, api.ListOptions{})
+		switch {
+		case err != nil:
+			return err
+		case o.machine.wanted():
+			return o.machine.write(e.Out, list)
+		case len(list) == 0:
+			e.say("No jobs in namespace %q. \"drover init\" writes an example.", c.Namespace())
+		default:
+			e.show(e.jobTable(list))
+		}
+		return nil
+	}
+	stub, err := e.findJob(ctx, c, id)
+	if err != nil {
+		return err
+	}
+	in := api.ListOptions{Namespace: stub.Namespace}
+	job, _, err := c.Jobs().Info(ctx, stub.ID, in)
+	if err != nil {
+		return err
+	}
+	if o.machine.wanted() {
+		return o.machine.write(e.Out, job)
+	}
+	e.jobFacts(job, o.verbose)
+	if o.short {
+		return nil
+	}
+	return e.jobDetails(ctx, c, job, o, in)
+}
+
+func (e *env) jobFacts(j *api.Job, verbose bool) {
+	f := &facts{}
+	f.add("ID", j.ID)
+	if j.Name != j.ID {
+		f.add("Name", j.Name)
+	}
+	f.add("Submitted", ago(j.SubmitTime, time.Now(), verbose))
+	f.add("Type", j.Type)
+	f.add("Priority", strconv.Itoa(j.Priority))
+	f.addIf("Datacenters", strings.Join(j.Datacenters, ", "))
+	f.add("Namespace", j.Namespace)
+	f.addIf("Node pool", j.NodePool)
+	status := e.out.state(j.Status)
+	if j.Stop {
+		status += " (stopped)"
+	}
+	if j.StatusDescription != "" && verbose {
+		status += ": " + visible(j.StatusDescription)
+	}
+	f.add("Status", status)
+	f.add("Version", strconv.FormatUint(j.Version, 10))
+	if j.VersionTag != nil {
+		f.add("Tag", j.VersionTag.Name)
+	}
+	if j.Periodic != nil {
+		f.add("Periodic", strings.Join(append([]string{j.Periodic.Spec}, j.Periodic.Specs...), " "))
+	}
+	if j.UI != nil {
+		f.addIf("Description", visible(j.UI.Description))
+	}
+	e.show(f)
+}
+
+func (e *env) jobDetails(ctx context.Context, c *client.Client, j *api.Job, o *jobStatusOptions, in api.ListOptions) error {
+	summary, _, err := c.Jobs().Summary(ctx, j.ID, in)
+	if err != nil {
+		return err
+	}
+	e.heading("Summary")
+	t := newTable("Group", "Queued", "Starting", "Running", "Failed", "Complete", "Lost", "Unknown")
+	for _, g := range keys(summary.Summary) {
+		s := summary.Summary[g]
+		t.row(g, strconv.Itoa(s.Queued), strconv.Itoa(s.Starting), strconv.Itoa(s.Running), strconv.Itoa(s.Failed),
+			strconv.Itoa(s.Complete), strconv.Itoa(s.Lost), strconv.Itoa(s.Unknown))
+	}
+	e.show(t)
+	evals, _, err := c.Jobs().Evaluations(ctx, j.ID, in)
+	if err != nil {
+		return err
+	}
+	if o.evals || o.verbose {
+		e.heading("Evaluations")
+		e.show(e.evalTable(evals, o.verbose))
+	}
+	if v := unplaced(evals); v != nil {
+		e.heading("Placement failures")
+		e.placementFailures(v.FailedTGAllocs, "")
+	}
+	d, _, err := c.Jobs().LatestDeployment(ctx, j.ID, in)
+	if err != nil {
+		return err
+	}
+	if d != nil && d.ID != "" {
+		e.heading("Latest deployment")
+		e.deploymentFacts(d, o.verbose)
+	}
+	allocs, _, err := c.Jobs().Allocations(ctx, j.ID, o.allAllocs, in)
+	if err != nil {
+		return err
+	}
+	e.heading("Allocations")
+	if len(allocs) == 0 {
+		e.say("none")
+		return nil
+	}
+	e.show(e.allocTable(allocs, o.verbose))
+	return nil
+}
+
+// unplaced returns the evaluation that waits for room now, or nil.
+func unplaced(evals []*api.Evaluation) *api.Evaluation {
+	var newest *api.Evaluation
+	for _, v := range evals {
+		if v.Status == api.EvalStatusBlocked && len(v.FailedTGAllocs) > 0 && (newest == nil || v.CreateIndex > newest.CreateIndex) {
+			newest = v
+		}
+	}
+	return newest
+}
