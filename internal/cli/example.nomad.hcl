@@ -6,10 +6,10 @@ job "example" {
 
   # How a new version replaces the old one.
   update {
-    max_parallel     = 1     # allocations replaced at a time
-    min_healthy_time = "5s"  # a new one must be healthy this long
-    healthy_deadline = "5m"  # and become so within this time
-    auto_revert      = true  # else the last good version comes back
+    max_parallel     = 1    # allocations replaced at a time
+    min_healthy_time = "5s" # a new one must be healthy this long
+    healthy_deadline = "5m" # and become so within this time
+    auto_revert      = true # else the last good version comes back
   }
 
   # A group is placed as a whole on one node; count says how often.
