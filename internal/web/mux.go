@@ -22,16 +22,29 @@ type Route struct {
 // HEAD is served only where a row names it. It panics on a table that
 // contradicts itself.
 func NewMux(log *slog.Logger, routes []Route) http.Handler {
-	byPattern := map[string]methods{}
+	byPattern := map[string][]Route{}
 	for _, r := range routes {
+		byPattern[r.Pattern] = append(byPattern[r.Pattern], r)
+	}
+	mux := http.NewServeMux()
+	for pattern, rows := range byPattern {
+		mux.Handle(pattern, ByMethod(log, rows))
+	}
+	if byPattern["/"] == nil {
+		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+		})
+	}
+	return mux
+}
+
+// ByMethod serves rows that share a pattern, which it does not look at.
+func ByMethod(log *slog.Logger, rows []Route) http.Handler {
+	m := methods{}
+	for _, r := range rows {
 		h := r.Raw
 		if h == nil {
 			h = Wrap(log, r.Do)
-		}
-		m := byPattern[r.Pattern]
-		if m == nil {
-			m = methods{}
-			byPattern[r.Pattern] = m
 		}
 		for name := range strings.FieldsSeq(r.Methods) {
 			if m[name] != nil {
@@ -40,16 +53,7 @@ func NewMux(log *slog.Logger, routes []Route) http.Handler {
 			m[name] = h
 		}
 	}
-	mux := http.NewServeMux()
-	for pattern, m := range byPattern {
-		mux.Handle(pattern, m)
-	}
-	if byPattern["/"] == nil {
-		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusNotFound)
-		})
-	}
-	return mux
+	return m
 }
 
 // methods dispatches the requests of one pattern.

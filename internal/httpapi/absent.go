@@ -1,0 +1,35 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/web"
+)
+
+// absentRoutes answers for parts that this version does not have, where
+// clients ask as a matter of course: lists are truthfully empty, and what
+// would need the part says so.
+func (a *routes) absentRoutes() []web.Route {
+	empty := read(func(*http.Request, api.ListOptions, string) ([]struct{}, api.Meta, error) {
+		return []struct{}{}, api.Meta{Index: 1, KnownLeader: a.Server.Leader() != ""}, nil
+	})
+	return []web.Route{
+		{Methods: "GET", Pattern: "/v1/volumes", Do: empty},
+		{Methods: "GET", Pattern: "/v1/plugins", Do: empty},
+		{Methods: "GET", Pattern: "/v1/services", Do: empty},
+		{Methods: "GET", Pattern: "/v1/service/{id}", Do: empty},
+		{Methods: "GET", Pattern: "/v1/vars", Do: empty},
+		{Methods: "PUT POST", Pattern: "/v1/namespaces", Do: unsupported("namespaces can't be changed yet: there is only \"default\"")},
+		{Methods: "PUT POST", Pattern: "/v1/namespace", Do: unsupported("namespaces can't be changed yet: there is only \"default\"")},
+		{Methods: "*", Pattern: "/v1/acl/{rest...}", Do: func(*http.Request) (any, error) {
+			return nil, &api.Error{Code: api.CodeInvalid, Message: "ACL support disabled"}
+		}},
+		{Methods: "GET", Pattern: "/.well-known/jwks.json", Do: func(*http.Request) (any, error) {
+			return &web.Reply{
+				Value:  map[string][]struct{}{"keys": {}},
+				Header: http.Header{"Cache-Control": {"public, max-age=60"}},
+			}, nil
+		}},
+	}
+}

@@ -1,0 +1,78 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/web"
+)
+
+// agentRoutes are answered by every agent for itself.
+func (a *routes) agentRoutes() []web.Route {
+	return []web.Route{
+		{Methods: "GET", Pattern: "/v1/agent/self", Do: a.self},
+		{Methods: "GET", Pattern: "/v1/agent/health", Do: a.health},
+		{Methods: "GET", Pattern: "/v1/agent/servers", Do: a.servers},
+		{Methods: "GET", Pattern: "/v1/agent/schedulers", Do: a.schedulers},
+		{Methods: "GET", Pattern: "/v1/metrics", Raw: a.metrics()},
+	}
+}
+
+// allowed checks a right that no object has a say in. A pure node has no
+// policies to ask; what it tells of itself needs none.
+func (a *routes) allowed(r *http.Request, c api.Capability) error {
+	if a.Server == nil {
+		return nil
+	}
+	return a.Server.Authorize(r.Context(), web.Token(r), c)
+}
+
+func (a *routes) self(r *http.Request) (any, error) {
+	if err := a.allowed(r, api.CapAgentRead); err != nil {
+		return nil, err
+	}
+	return a.Agent.Self(), nil
+}
+
+// health answers 200 when every part that was asked for works, else 500; with
+// JSON both times.
+func (a *routes) health(r *http.Request) (any, error) {
+	h := a.Agent.Health()
+	switch kind := web.ParamsOf(r).String("type"); kind {
+	case "":
+	case "client":
+		h = &api.AgentHealth{Client: h.Client}
+	case "server":
+		h = &api.AgentHealth{Server: h.Server}
+	default:
+		return nil, api.Errorf(api.CodeInvalid, "query parameter \"type\" is %q: it must be \"client\" or \"server\"", kind)
+	}
+	status := http.StatusOK
+	if h.Client != nil && !h.Client.Ok || h.Server != nil && !h.Server.Ok {
+		status = http.StatusInternalServerError
+	}
+	return &web.Reply{Value: h, Status: status}, nil
+}
+
+func (a *routes) servers(r *http.Request) (any, error) {
+	if err := a.allowed(r, api.CapAgentRead); err != nil {
+		return nil, err
+	}
+	addresses, ok := a.Agent.Servers()
+	if !ok {
+		return nil, &api.Error{Code: api.CodeUnsupported, Message: "this agent has no node and so no list of servers"}
+	}
+	return orEmpty(addresses), nil
+}
+
+// schedulers lists the scheduling workers. There are none to configure: the
+// leader has one placer, and what runs in parallel follows the cores.
+func (a *routes) schedulers(r *http.Request) (any, error) {
+	if err := a.allowed(r, api.CapAgentRead); err != nil {
+		return nil, err
+	}
+	if a.Server == nil {
+		return nil, &api.Error{Code: api.CodeInvalid, Message: "Server only endpoint"}
+	}
+	return map[string]any{"server_id": a.Agent.Self().Member.Name, "schedulers": []struct{}{}}, nil
+}

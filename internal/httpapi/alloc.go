@@ -1,0 +1,77 @@
+package httpapi
+
+import (
+	"context"
+	"iter"
+	"net/http"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/web"
+)
+
+func (a *routes) allocRoutes() []web.Route {
+	return []web.Route{
+		{Methods: "GET", Pattern: "/v1/allocations", Do: a.listAllocs},
+		{Methods: "GET", Pattern: "/v1/allocation/{id}", Do: read(func(r *http.Request, o api.ListOptions, id string) (*allocView, api.Meta, error) {
+			alloc, meta, err := a.Server.Alloc(r.Context(), o, id)
+			if err != nil {
+				return nil, meta, err
+			}
+			return viewAlloc(alloc), meta, nil
+		})},
+		{Methods: "PUT POST", Pattern: "/v1/allocation/{id}/stop", Do: a.stopAlloc},
+		{Methods: "GET", Pattern: "/v1/allocation/{id}/services", Do: read(func(r *http.Request, o api.ListOptions, id string) ([]struct{}, api.Meta, error) {
+			meta, err := a.Server.AllocServices(r.Context(), o, id)
+			return []struct{}{}, meta, err
+		})},
+		{Methods: "*", Pattern: "/v1/allocation/{id}/{rest...}", Do: func(*http.Request) (any, error) {
+			return nil, &api.Error{Code: api.CodeNotFound, Message: "resource not found"}
+		}},
+	}
+}
+
+// stubOptions reads what a list of allocations is to show.
+func stubOptions(p *web.Params) stubShow {
+	return stubShow{resources: p.Bool("resources", false), taskStates: p.Bool("task_states", true)}
+}
+
+// stubList is a streamed list of allocations in their list form.
+func stubList(seq iter.Seq[*api.Allocation], show stubShow) web.List[*api.Allocation] {
+	return web.List[*api.Allocation]{Items: seq, Append: show.append}
+}
+
+func (a *routes) listAllocs(r *http.Request) (any, error) {
+	p := web.ParamsOf(r)
+	opts, show := p.List(), stubOptions(p)
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	seq, meta, err := a.Server.Allocs(r.Context(), opts)
+	return answer(stubList(seq, show), meta, err)
+}
+
+// stubs makes a handler that lists the allocations of the path's object.
+func (a *routes) stubs(list func(ctx context.Context, o api.ListOptions, id string) (iter.Seq[*api.Allocation], api.Meta, error)) web.Handler {
+	return func(r *http.Request) (any, error) {
+		p := web.ParamsOf(r)
+		opts, show := p.List(), stubOptions(p)
+		if err := p.Err(); err != nil {
+			return nil, err
+		}
+		seq, meta, err := list(r.Context(), opts, r.PathValue("id"))
+		return answer(stubList(seq, show), meta, err)
+	}
+}
+
+func (a *routes) stopAlloc(r *http.Request) (any, error) {
+	p := web.ParamsOf(r)
+	noDelay, reschedule := p.Bool("no_shutdown_delay", false), p.Bool("reschedule", false)
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	res, err := a.Server.StopAlloc(r.Context(), web.Token(r), r.PathValue("id"), noDelay, reschedule)
+	if err != nil {
+		return nil, err
+	}
+	return written(res, res.Index, nil), nil
+}

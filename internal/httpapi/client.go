@@ -1,0 +1,107 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/web"
+)
+
+// clientRoutes are answered by nodes: this one, or another that the request is
+// spliced to. The rows name the right that each needs.
+func (a *routes) clientRoutes() []web.Route {
+	alloc := "/v1/client/allocation/{id}/"
+	fs := "/v1/client/fs/"
+	rows := []web.Route{
+		{Methods: "GET", Pattern: alloc + "exec", Raw: a.onAlloc(api.CapAllocExec)},
+		{Methods: "GET", Pattern: alloc + "stats", Raw: a.onAlloc(api.CapReadJob)},
+		{Methods: "GET", Pattern: alloc + "checks", Raw: a.onAlloc(api.CapReadJob)},
+		{Methods: "PUT POST", Pattern: alloc + "signal", Raw: a.onAlloc(api.CapAllocLifecycle)},
+		{Methods: "PUT POST", Pattern: alloc + "restart", Raw: a.onAlloc(api.CapAllocLifecycle)},
+		{Methods: "GET PUT POST", Pattern: alloc + "gc", Raw: a.onAlloc(api.CapSubmitJob)},
+		{Methods: "GET", Pattern: "/v1/allocation/{id}/checks", Raw: http.HandlerFunc(a.allocChecks)},
+		{Methods: "GET", Pattern: fs + "logs/{id}", Raw: a.onAlloc(api.CapReadLogs)},
+		{Methods: "GET", Pattern: "/v1/client/stats", Raw: a.onNode(api.CapNodeRead)},
+		{Methods: "GET PUT POST", Pattern: "/v1/client/gc", Raw: a.onNode(api.CapNodeWrite)},
+		{Methods: "GET", Pattern: "/v1/client/metadata", Raw: a.onNode(api.CapNodeRead)},
+		{Methods: "POST", Pattern: "/v1/client/metadata", Raw: a.onNode(api.CapNodeWrite)},
+	}
+	for _, verb := range []string{"ls", "stat", "readat", "cat", "stream"} {
+		rows = append(rows, web.Route{Methods: "GET", Pattern: fs + verb + "/{id}", Raw: a.onAlloc(api.CapReadFS)})
+	}
+	for _, verb := range []string{"ls", "stat", "readat", "cat", "stream", "logs"} {
+		for _, end := range []string{"", "/{$}"} {
+			rows = append(rows, web.Route{Methods: "GET", Pattern: fs + verb + end, Do: func(*http.Request) (any, error) {
+				return nil, &api.Error{Code: api.CodeInvalid, Message: "must provide a valid alloc id"}
+			}})
+		}
+	}
+	return rows
+}
+
+// onAlloc makes a handler of what the node of the path's allocation answers.
+func (a *routes) onAlloc(c api.Capability) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.PathValue("id")
+		if a.Server == nil {
+			if a.Node != nil && a.Node.HasAlloc(id) {
+				a.Node.Handler().ServeHTTP(w, r)
+				return
+			}
+			a.toServer.ServeHTTP(w, r)
+			return
+		}
+		nodeID, err := a.Server.LocateAlloc(r.Context(), web.Token(r), c, id)
+		if err != nil {
+			web.WriteError(w, err)
+			return
+		}
+		a.serveNode(w, r, nodeID)
+	})
+}
+
+// onNode makes a handler of what the node that node_id names answers, or
+// without node_id the one in this process.
+func (a *routes) onNode(c api.Capability) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := web.ParamsOf(r).String("node_id")
+		switch {
+		case id == "" && a.Node == nil:
+			web.WriteError(w, api.Errorf(api.CodeInvalid, "No local Node and node_id not provided"))
+		case id == "":
+			a.checkedNode(w, r, c, a.Node.NodeID(), false)
+		default:
+			a.checkedNode(w, r, c, id, true)
+		}
+	})
+}
+
+// checkedNode serves a node's request once the caller has the right. A node
+// that was named must exist; the local one need not have registered yet.
+func (a *routes) checkedNode(w http.ResponseWriter, r *http.Request, c api.Capability, id string, named bool) {
+	if a.Server == nil {
+		if a.Node != nil && a.Node.NodeID() == id {
+			a.Node.Handler().ServeHTTP(w, r)
+			return
+		}
+		a.toServer.ServeHTTP(w, r)
+		return
+	}
+	err := a.Server.Authorize(r.Context(), web.Token(r), c)
+	if err == nil && named {
+		err = a.Server.CheckNode(r.Context(), web.Token(r), c, id)
+	}
+	if err != nil {
+		web.WriteError(w, err)
+		return
+	}
+	a.serveNode(w, r, id)
+}
+
+// allocChecks is the node's answer under its older path.
+func (a *routes) allocChecks(w http.ResponseWriter, r *http.Request) {
+	inner := r.Clone(r.Context())
+	inner.URL.Path = "/v1/client/allocation/" + r.PathValue("id") + "/checks"
+	inner.URL.RawPath = ""
+	a.onAlloc(api.CapReadJob).ServeHTTP(w, inner)
+}

@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/web"
+)
+
+func (a *routes) deploymentRoutes() []web.Route {
+	return []web.Route{
+		{Methods: "GET", Pattern: "/v1/deployments", Do: a.listDeployments},
+		{Methods: "GET", Pattern: "/v1/deployment/{id}", Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Deployment, api.Meta, error) {
+			return a.Server.Deployment(r.Context(), o, id)
+		})},
+		{Methods: "GET", Pattern: "/v1/deployment/allocations/{id}", Do: a.stubs(a.Server.DeploymentAllocs)},
+		{Methods: "PUT POST", Pattern: "/v1/deployment/pause/{id}", Do: a.pauseDeployment},
+		{Methods: "PUT POST", Pattern: "/v1/deployment/fail/{id}", Do: a.failDeployment},
+		{Methods: "PUT POST", Pattern: "/v1/deployment/promote/{id}", Do: a.promoteDeployment},
+		{Methods: "PUT POST", Pattern: "/v1/deployment/allocation-health/{id}", Do: a.deploymentHealth},
+	}
+}
+
+func (a *routes) listDeployments(r *http.Request) (any, error) {
+	opts, err := listOptions(r)
+	if err != nil {
+		return nil, err
+	}
+	seq, meta, err := a.Server.Deployments(r.Context(), opts)
+	return answer(web.List[*api.Deployment]{Items: seq}, meta, err)
+}
+
+// deploymentID checks that a body, where it names a deployment, names the
+// path's.
+func deploymentID(r *http.Request, body string) (string, error) {
+	id := r.PathValue("id")
+	if body != "" && body != id {
+		return "", api.Errorf(api.CodeInvalid, "DeploymentID is %q, but the path names %q", body, id)
+	}
+	return id, nil
+}
+
+func deploymentAnswer(res *api.DeploymentUpdateResponse, unknown []string, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return written(res, res.Index, unknown), nil
+}
+
+func (a *routes) pauseDeployment(r *http.Request) (any, error) {
+	var body struct {
+		DeploymentID string
+		Pause        bool
+	}
+	unknown, err := web.Decode(r, &body)
+	if err != nil {
+		return nil, err
+	}
+	id, err := deploymentID(r, body.DeploymentID)
+	if err != nil {
+		return nil, err
+	}
+	res, err := a.Server.PauseDeployment(r.Context(), web.Token(r), id, body.Pause)
+	return deploymentAnswer(res, unknown, err)
+}
+
+func (a *routes) failDeployment(r *http.Request) (any, error) {
+	res, err := a.Server.FailDeployment(r.Context(), web.Token(r), r.PathValue("id"))
+	return deploymentAnswer(res, nil, err)
+}
+
+func (a *routes) promoteDeployment(r *http.Request) (any, error) {
+	var body struct {
+		DeploymentID string
+		All          bool
+		Groups       []string
+	}
+	unknown, err := web.Decode(r, &body)
+	if err != nil {
+		return nil, err
+	}
+	id, err := deploymentID(r, body.DeploymentID)
+	if err != nil {
+		return nil, err
+	}
+	res, err := a.Server.PromoteDeployment(r.Context(), web.Token(r), id, body.All, body.Groups)
+	return deploymentAnswer(res, unknown, err)
+}
+
+func (a *routes) deploymentHealth(r *http.Request) (any, error) {
+	var body struct {
+		DeploymentID           string
+		HealthyAllocationIDs   []string
+		UnhealthyAllocationIDs []string
+	}
+	unknown, err := web.Decode(r, &body)
+	if err != nil {
+		return nil, err
+	}
+	id, err := deploymentID(r, body.DeploymentID)
+	if err != nil {
+		return nil, err
+	}
+	res, err := a.Server.SetDeploymentHealth(r.Context(), web.Token(r), id, body.HealthyAllocationIDs, body.UnhealthyAllocationIDs)
+	return deploymentAnswer(res, unknown, err)
+}

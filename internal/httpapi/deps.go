@@ -1,0 +1,149 @@
+package httpapi
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"net/http"
+
+	"github.com/drover-org/drover/api"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config is what the route table needs. Of Server and Forward exactly one is
+// set.
+type Config struct {
+	Log     *slog.Logger
+	Agent   Agent
+	Metrics prometheus.Gatherer
+
+	Server        Server                                // the use cases; nil on a pure node
+	NodeTransport func(nodeID string) http.RoundTripper // requests to a node, through its own connection
+	NodeConnected func(nodeID string) bool              // whether that connection is there
+	Forward       http.RoundTripper                     // requests to a server; for a pure node
+
+	Node Node // the node in this process; nil on a pure server
+}
+
+// Node is the node side of this process.
+type Node interface {
+	NodeID() string
+	HasAlloc(id string) bool
+	// Handler serves the routes under /v1/client.
+	Handler() http.Handler
+}
+
+// Agent tells of the process itself.
+type Agent interface {
+	// Self describes the agent. Its configuration holds no secrets.
+	Self() *api.AgentSelf
+	Health() *api.AgentHealth
+	// Region is the region the agent belongs to.
+	Region() string
+	// Servers returns the RPC addresses of the servers its node talks to, and
+	// false when there is no node.
+	Servers() (addresses []string, ok bool)
+}
+
+// Server is the use cases the routes call.
+type Server interface {
+	Jobs
+	JobChanges
+	Allocs
+	Evals
+	Deployments
+	Nodes
+	Operator
+	Locator
+}
+
+// Jobs reads jobs.
+type Jobs interface {
+	Jobs(ctx context.Context, opts api.ListOptions, meta bool) (iter.Seq[*api.JobListStub], api.Meta, error)
+	Job(ctx context.Context, opts api.ListOptions, id string) (*api.Job, api.Meta, error)
+	JobVersions(ctx context.Context, opts api.ListOptions, id string, diffs bool, diffTag string, diffVersion *uint64) (*api.JobVersionsResponse, api.Meta, error)
+	JobSummary(ctx context.Context, opts api.ListOptions, id string) (*api.JobSummary, api.Meta, error)
+	JobSubmission(ctx context.Context, opts api.ListOptions, id string, version uint64) (*api.JobSubmission, api.Meta, error)
+	JobAllocs(ctx context.Context, opts api.ListOptions, id string, all bool) (iter.Seq[*api.Allocation], api.Meta, error)
+	JobEvals(ctx context.Context, opts api.ListOptions, id string) ([]*api.Evaluation, api.Meta, error)
+	JobDeployments(ctx context.Context, opts api.ListOptions, id string, all bool) ([]*api.Deployment, api.Meta, error)
+	JobDeployment(ctx context.Context, opts api.ListOptions, id string) (*api.Deployment, api.Meta, error)
+	JobScaleStatus(ctx context.Context, opts api.ListOptions, id string) (*api.JobScaleStatus, api.Meta, error)
+	JobActions(ctx context.Context, opts api.ListOptions, id string) ([]api.JobAction, api.Meta, error)
+	JobStatuses(ctx context.Context, opts api.ListOptions, jobs []api.NamespacedID) ([]*api.JobStatusStub, api.Meta, error)
+}
+
+// JobChanges changes jobs, or tries to.
+type JobChanges interface {
+	RegisterJob(ctx context.Context, token string, req *api.JobRegisterRequest, warnings []string) (*api.JobRegisterResponse, error)
+	ValidateJob(ctx context.Context, token string, req *api.JobRegisterRequest, warnings []string) (*api.JobValidateResponse, error)
+	PlanJob(ctx context.Context, token string, req *api.JobPlanRequest, warnings []string) (*api.JobPlanResponse, error)
+	ParseJob(ctx context.Context, token string, req *api.JobsParseRequest) (*api.Job, error)
+	DeregisterJob(ctx context.Context, token, namespace, id string, o api.JobDeregisterOptions) (*api.JobRegisterResponse, error)
+	RevertJob(ctx context.Context, token, namespace string, req *api.JobRevertRequest) (*api.JobRegisterResponse, error)
+	MarkJobStable(ctx context.Context, token, namespace string, req *api.JobStabilityRequest) (index uint64, err error)
+	EvaluateJob(ctx context.Context, token, namespace, id string, force bool) (*api.JobRegisterResponse, error)
+	ScaleJob(ctx context.Context, token, namespace, id string, req *api.ScalingRequest) (*api.JobRegisterResponse, error)
+}
+
+// Allocs reads and stops allocations.
+type Allocs interface {
+	Allocs(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.Allocation], api.Meta, error)
+	Alloc(ctx context.Context, opts api.ListOptions, id string) (*api.Allocation, api.Meta, error)
+	AllocServices(ctx context.Context, opts api.ListOptions, id string) (api.Meta, error)
+	StopAlloc(ctx context.Context, token, id string, noShutdownDelay, reschedule bool) (*api.AllocStopResponse, error)
+}
+
+// Evals reads evaluations.
+type Evals interface {
+	Evals(ctx context.Context, opts api.ListOptions, status, jobID string) (iter.Seq[*api.Evaluation], api.Meta, error)
+	CountEvals(ctx context.Context, opts api.ListOptions, status, jobID string) (int, api.Meta, error)
+	Eval(ctx context.Context, opts api.ListOptions, id string, related bool) (*api.Evaluation, api.Meta, error)
+	EvalAllocs(ctx context.Context, opts api.ListOptions, id string) (iter.Seq[*api.Allocation], api.Meta, error)
+}
+
+// Deployments reads and changes deployments.
+type Deployments interface {
+	Deployments(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.Deployment], api.Meta, error)
+	Deployment(ctx context.Context, opts api.ListOptions, id string) (*api.Deployment, api.Meta, error)
+	DeploymentAllocs(ctx context.Context, opts api.ListOptions, id string) (iter.Seq[*api.Allocation], api.Meta, error)
+	PauseDeployment(ctx context.Context, token, id string, pause bool) (*api.DeploymentUpdateResponse, error)
+	FailDeployment(ctx context.Context, token, id string) (*api.DeploymentUpdateResponse, error)
+	PromoteDeployment(ctx context.Context, token, id string, all bool, groups []string) (*api.DeploymentUpdateResponse, error)
+	SetDeploymentHealth(ctx context.Context, token, id string, healthy, unhealthy []string) (*api.DeploymentUpdateResponse, error)
+}
+
+// Nodes reads and changes nodes and their pools.
+type Nodes interface {
+	Nodes(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.Node], api.Meta, error)
+	Node(ctx context.Context, opts api.ListOptions, id string) (*api.Node, api.Meta, error)
+	NodeAllocs(ctx context.Context, opts api.ListOptions, id string) ([]*api.Allocation, api.Meta, error)
+	SetEligibility(ctx context.Context, token, id, eligibility string) (*api.NodeUpdateResponse, error)
+	EvaluateNode(ctx context.Context, token, id string) (*api.NodeUpdateResponse, error)
+	PurgeNode(ctx context.Context, token, id string) (*api.NodeUpdateResponse, error)
+	NodePools(ctx context.Context, opts api.ListOptions) ([]*api.NodePool, api.Meta, error)
+	NodePool(ctx context.Context, opts api.ListOptions, name string) (*api.NodePool, api.Meta, error)
+	NodePoolNodes(ctx context.Context, opts api.ListOptions, name string) (iter.Seq[*api.Node], api.Meta, error)
+}
+
+// Operator is about the region as a whole.
+type Operator interface {
+	Search(ctx context.Context, opts api.ListOptions, req *api.SearchRequest) (*api.SearchResponse, error)
+	FuzzySearch(ctx context.Context, opts api.ListOptions, req *api.FuzzySearchRequest) (*api.FuzzySearchResponse, error)
+	SchedulerConfig(ctx context.Context, opts api.ListOptions) (*api.SchedulerConfiguration, api.Meta, error)
+	SetSchedulerConfig(ctx context.Context, token string, cfg *api.SchedulerConfiguration, cas bool) (updated bool, index uint64, err error)
+	CollectGarbage(ctx context.Context, token string) error
+	Namespaces(ctx context.Context, opts api.ListOptions) ([]*api.Namespace, api.Meta, error)
+	Namespace(ctx context.Context, opts api.ListOptions, name string) (*api.Namespace, api.Meta, error)
+	Leader() string
+	Peers() []string
+	RaftServers(ctx context.Context, token string) ([]*api.RaftServer, error)
+	Members(ctx context.Context, token string) ([]*api.AgentMember, error)
+}
+
+// Locator authorises what nodes answer and says which node does.
+type Locator interface {
+	LocateAlloc(ctx context.Context, token string, c api.Capability, id string) (nodeID string, err error)
+	CheckNode(ctx context.Context, token string, c api.Capability, id string) error
+	Authorize(ctx context.Context, token string, c api.Capability) error
+}

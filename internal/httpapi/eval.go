@@ -1,0 +1,47 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/web"
+)
+
+func (a *routes) evalRoutes() []web.Route {
+	return []web.Route{
+		{Methods: "GET", Pattern: "/v1/evaluations", Do: a.listEvals},
+		{Methods: "GET", Pattern: "/v1/evaluations/count", Do: a.countEvals},
+		{Methods: "GET", Pattern: "/v1/evaluation/{id}", Do: a.readEval},
+		{Methods: "GET", Pattern: "/v1/evaluation/{id}/allocations", Do: a.stubs(a.Server.EvalAllocs)},
+	}
+}
+
+func (a *routes) listEvals(r *http.Request) (any, error) {
+	p := web.ParamsOf(r)
+	opts, status, job := p.List(), p.String("status"), p.String("job")
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	seq, meta, err := a.Server.Evals(r.Context(), opts, status, job)
+	return answer(web.List[*api.Evaluation]{Items: seq}, meta, err)
+}
+
+func (a *routes) countEvals(r *http.Request) (any, error) {
+	p := web.ParamsOf(r)
+	opts, status, job := p.List(), p.String("status"), p.String("job")
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	n, meta, err := a.Server.CountEvals(r.Context(), opts, status, job)
+	return answer(map[string]int{"Count": n}, meta, err)
+}
+
+func (a *routes) readEval(r *http.Request) (any, error) {
+	p := web.ParamsOf(r)
+	opts, related := p.List(), p.Bool("related", false)
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	e, meta, err := a.Server.Eval(r.Context(), opts, r.PathValue("id"), related)
+	return answer(e, meta, err)
+}

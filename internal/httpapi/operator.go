@@ -1,0 +1,124 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/web"
+)
+
+func (a *routes) operatorRoutes() []web.Route {
+	return []web.Route{
+		{Methods: "PUT POST", Pattern: "/v1/search", Do: a.search},
+		{Methods: "PUT POST", Pattern: "/v1/search/fuzzy", Do: a.fuzzySearch},
+		{Methods: "GET", Pattern: "/v1/namespaces", Do: read(func(r *http.Request, o api.ListOptions, _ string) ([]*api.Namespace, api.Meta, error) {
+			list, meta, err := a.Server.Namespaces(r.Context(), o)
+			return orEmpty(list), meta, err
+		})},
+		{Methods: "GET", Pattern: "/v1/namespace/{id}", Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Namespace, api.Meta, error) {
+			return a.Server.Namespace(r.Context(), o, id)
+		})},
+		{Methods: "GET", Pattern: "/v1/status/leader", Do: func(*http.Request) (any, error) { return a.Server.Leader(), nil }},
+		{Methods: "GET", Pattern: "/v1/status/peers", Do: func(*http.Request) (any, error) { return a.Server.Peers(), nil }},
+		{Methods: "GET", Pattern: "/v1/regions", Do: func(*http.Request) (any, error) { return []string{a.Agent.Region()}, nil }},
+		{Methods: "GET", Pattern: "/v1/agent/members", Do: a.members},
+		{Methods: "GET", Pattern: "/v1/operator/raft/configuration", Do: a.raftConfiguration},
+		{Methods: "GET", Pattern: "/v1/operator/scheduler/configuration", Do: a.schedulerConfig},
+		{Methods: "PUT POST", Pattern: "/v1/operator/scheduler/configuration", Do: a.setSchedulerConfig},
+		{Methods: "GET", Pattern: "/v1/operator/license", Do: func(*http.Request) (any, error) {
+			return &web.Reply{Status: http.StatusNoContent}, nil
+		}},
+		{Methods: "PUT POST", Pattern: "/v1/system/gc", Do: func(r *http.Request) (any, error) {
+			return nil, a.Server.CollectGarbage(r.Context(), web.Token(r))
+		}},
+	}
+}
+
+func (a *routes) search(r *http.Request) (any, error) {
+	opts, err := listOptions(r)
+	if err != nil {
+		return nil, err
+	}
+	// SDKs put the options of the request into the body too.
+	req := &struct {
+		api.SearchRequest
+		Params, AuthToken, Filter, NextToken string
+		AllowStale, Reverse                  bool
+		WaitIndex, WaitTime, PerPage         uint64
+	}{}
+	unknown, err := web.Decode(r, req)
+	if err != nil {
+		return nil, err
+	}
+	res, err := a.Server.Search(r.Context(), opts, &req.SearchRequest)
+	if err != nil {
+		return nil, err
+	}
+	return written(res, res.Index, unknown), nil
+}
+
+func (a *routes) fuzzySearch(r *http.Request) (any, error) {
+	opts, err := listOptions(r)
+	if err != nil {
+		return nil, err
+	}
+	req := &api.FuzzySearchRequest{}
+	unknown, err := web.Decode(r, req)
+	if err != nil {
+		return nil, err
+	}
+	res, err := a.Server.FuzzySearch(r.Context(), opts, req)
+	if err != nil {
+		return nil, err
+	}
+	return written(res, res.Index, unknown), nil
+}
+
+func (a *routes) members(r *http.Request) (any, error) {
+	members, err := a.Server.Members(r.Context(), web.Token(r))
+	if err != nil {
+		return nil, err
+	}
+	self := a.Agent.Self().Member
+	return &api.AgentMembers{ServerName: self.Name, ServerRegion: a.Agent.Region(), ServerDC: self.Tags["dc"], Members: orEmpty(members)}, nil
+}
+
+func (a *routes) raftConfiguration(r *http.Request) (any, error) {
+	servers, err := a.Server.RaftServers(r.Context(), web.Token(r))
+	if err != nil {
+		return nil, err
+	}
+	return &api.RaftConfiguration{Servers: orEmpty(servers)}, nil
+}
+
+func (a *routes) schedulerConfig(r *http.Request) (any, error) {
+	opts, err := listOptions(r)
+	if err != nil {
+		return nil, err
+	}
+	cfg, meta, err := a.Server.SchedulerConfig(r.Context(), opts)
+	return answer(map[string]any{
+		"SchedulerConfig": cfg, "Index": meta.Index, "KnownLeader": meta.KnownLeader, "LastContact": meta.LastContact, "NextToken": "",
+	}, meta, err)
+}
+
+func (a *routes) setSchedulerConfig(r *http.Request) (any, error) {
+	p := web.ParamsOf(r)
+	hasCAS, cas := p.String("cas") != "", p.Uint64("cas")
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	cfg := &api.SchedulerConfiguration{}
+	unknown, err := web.Decode(r, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if hasCAS {
+		cfg.ModifyIndex = cas
+	}
+	updated, index, err := a.Server.SetSchedulerConfig(r.Context(), web.Token(r), cfg, hasCAS)
+	if err != nil {
+		return nil, err
+	}
+	return written(map[string]any{"Updated": updated, "Index": index}, index, unknown), nil
+}

@@ -1,0 +1,97 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/web"
+)
+
+// New returns the handler of the whole API. It starts nothing.
+func New(cfg Config) http.Handler {
+	a := &routes{Config: cfg}
+	a.toServer = a.forwardProxy()
+	rows := slices.Concat(a.agentRoutes(), a.clientRoutes())
+	if cfg.Server == nil {
+		rows = append(rows, web.Route{Methods: "*", Pattern: "/v1/", Raw: a.toServer})
+		return web.NewMux(cfg.Log, rows)
+	}
+	return web.NewMux(cfg.Log, slices.Concat(rows,
+		a.jobRoutes(),
+		a.allocRoutes(),
+		a.evalRoutes(),
+		a.deploymentRoutes(),
+		a.nodeRoutes(),
+		a.operatorRoutes(),
+		a.absentRoutes(),
+	))
+}
+
+// routes is the table's receiver.
+type routes struct {
+	Config
+	toServer http.Handler
+}
+
+// answer puts a read's value and meta together. A read that was refused before
+// it reached the state has no meta.
+func answer(value any, meta api.Meta, err error) (any, error) {
+	if err != nil && meta.Index == 0 {
+		return nil, err
+	}
+	return &web.Reply{Value: value, Meta: &meta}, err
+}
+
+// written answers a write that returns an index.
+func written(value any, index uint64, unknown []string) *web.Reply {
+	r := &web.Reply{Value: value, Index: index}
+	if len(unknown) > 0 {
+		r.Header = http.Header{}
+		for _, w := range unknownWarnings(unknown) {
+			r.Header.Add("X-Drover-Warning", w)
+		}
+	}
+	return r
+}
+
+// unknownWarnings says that members of a body were not understood.
+func unknownWarnings(unknown []string) []string {
+	var out []string
+	for _, path := range unknown {
+		out = append(out, path+" is unknown and was ignored")
+	}
+	return out
+}
+
+// listOptions reads the options of a read.
+func listOptions(r *http.Request) (api.ListOptions, error) {
+	p := web.ParamsOf(r)
+	opts := p.List()
+	return opts, p.Err()
+}
+
+// read makes a handler of a use case that reads one thing by the path's ID.
+func read[T any](get func(r *http.Request, opts api.ListOptions, id string) (T, api.Meta, error)) web.Handler {
+	return func(r *http.Request) (any, error) {
+		opts, err := listOptions(r)
+		if err != nil {
+			return nil, err
+		}
+		value, meta, err := get(r, opts, r.PathValue("id"))
+		return answer(value, meta, err)
+	}
+}
+
+// unsupported makes a handler of a route that this version does not have.
+func unsupported(text string) web.Handler {
+	return func(*http.Request) (any, error) { return nil, &api.Error{Code: api.CodeUnsupported, Message: text} }
+}
+
+// orEmpty makes a nil slice an empty one, which is [] and not null.
+func orEmpty[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}
