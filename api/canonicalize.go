@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"time"
 )
 
@@ -388,8 +387,3 @@ func defPtr[T any](p **T, v T) {
 }
 
 func ptr[T any](v T) *T { return &v }
-
-// isJobType reports whether s is a type of job that users may write.
-func isJobType(s string) bool {
-	return slices.Contains([]string{JobTypeService, JobTypeBatch, JobTypeSystem, JobTypeSysBatch}, s)
-}

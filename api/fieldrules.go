@@ -1,0 +1,111 @@
+package api
+
+// fieldRule says what this release does with some fields of one noun.
+type fieldRule struct {
+	noun   string
+	fields string // separated by spaces
+	Support
+}
+
+func works(note string) Support   { return Support{Level: SupportWorks, Note: note} }
+func warns(note string) Support   { return Support{Level: SupportWarns, Note: note} }
+func refused(note string) Support { return Support{Level: SupportRefused, Note: note} }
+
+// except gives the values of a field that work.
+func (s Support) except(values ...string) Support {
+	s.Values = values
+	return s
+}
+
+// fieldRules is what the field table is made of. Whoever makes a field work
+// changes its row here and writes docs/jobspec-fields.md anew:
+//
+//	go test ./api -run FieldDocs -update
+func fieldRules() []fieldRule {
+	ok, server := works(""), works("set by the server, ignored in a request")
+	mesh := refused("there is no service mesh; remove the connect block")
+	return []fieldRule{
+		{"Job", "Region Namespace ID Name Type Priority Datacenters NodePool Constraints Affinities Spreads TaskGroups Update Reschedule Meta UI", ok},
+		{"Job", "Migrate", works("inherited by the groups")},
+		{"Job", "AllAtOnce", warns("allocations start as soon as there is room for each")},
+		{"Job", "Multiregion", refused("register the job in each region")},
+		{"Job", "Periodic", refused("start it from outside on a schedule")},
+		{"Job", "ParameterizedJob", refused("there is no dispatch; register a job per run")},
+		{"Job", "ConsulToken VaultToken", warns("tokens in jobs are neither used nor stored")},
+		{"Job", "Stop ParentID Dispatched DispatchIdempotencyToken Payload ConsulNamespace VaultNamespace NomadTokenID Status StatusDescription Stable Version SubmitTime CreateIndex ModifyIndex JobModifyIndex VersionTag", server},
+		{"JobUI", "Description Links", ok},
+		{"JobUILink", "Label URL", ok},
+		{"JobVersionTag", "Name Description TaggedTime", server},
+
+		{"Constraint", "LTarget RTarget Operand", ok},
+		{"Affinity", "LTarget RTarget Operand Weight", ok},
+		{"Spread", "Attribute Weight SpreadTarget", ok},
+		{"SpreadTarget", "Value Percent", ok},
+		{"UpdateStrategy", "MaxParallel MinHealthyTime HealthyDeadline ProgressDeadline Canary AutoRevert AutoPromote", ok},
+		{"UpdateStrategy", "HealthCheck", works("service checks are not run yet: \"checks\" waits for the tasks only")},
+		{"UpdateStrategy", "Stagger", warns("a rollout goes on when allocations are healthy, not by the clock").except("30s")},
+		{"RestartPolicy", "Attempts Interval Delay Mode", ok},
+		{"RestartPolicy", "RenderTemplates", warns("there are no templates")},
+		{"ReschedulePolicy", "Attempts Interval Delay DelayFunction MaxDelay Unlimited", ok},
+		{"MigrateStrategy", "MaxParallel", warns("nodes are not drained yet").except("1")},
+		{"MigrateStrategy", "HealthCheck", warns("nodes are not drained yet").except("checks")},
+		{"MigrateStrategy", "MinHealthyTime", warns("nodes are not drained yet").except("10s")},
+		{"MigrateStrategy", "HealthyDeadline", warns("nodes are not drained yet").except("5m0s")},
+
+		{"TaskGroup", "Name Count Constraints Affinities Spreads Tasks Volumes RestartPolicy ReschedulePolicy EphemeralDisk Update Migrate Networks Meta ShutdownDelay", ok},
+		{"TaskGroup", "Scaling", works("kept for autoscalers")},
+		{"TaskGroup", "Services", warns("services are kept and shown, but not registered and not checked")},
+		{"TaskGroup", "MaxRunDuration", warns("allocations run until they end")},
+		{"TaskGroup", "Consul", warns("services are not registered")},
+		{"TaskGroup", "Disconnect StopAfterClientDisconnect MaxClientDisconnect PreventRescheduleOnLost", warns("allocations of a silent node are lost and replaced")},
+		{"EphemeralDisk", "SizeMB", ok},
+		{"EphemeralDisk", "Sticky Migrate", warns("a replacement starts with an empty disk")},
+		{"VolumeRequest", "Name Source ReadOnly", ok},
+		{"VolumeRequest", "Type", refused("").except("host")},
+		{"VolumeRequest", "PerAlloc", refused("every allocation would get the same volume")},
+		{"VolumeRequest", "Sticky AccessMode AttachmentMode MountOptions", warns("a host volume is mounted as it is")},
+		{"ScalingPolicy", "Type Min Max Policy Enabled", works("kept for autoscalers")},
+		{"ScalingPolicy", "ID Namespace Target CreateIndex ModifyIndex", server},
+
+		{"NetworkResource", "ReservedPorts DynamicPorts", ok},
+		{"NetworkResource", "Mode", refused("tasks share the network of their node").except("host")},
+		{"NetworkResource", "Device CIDR IP", warns("ports are taken on the node's address")},
+		{"NetworkResource", "Hostname", warns("tasks share the host name of their node")},
+		{"NetworkResource", "MBits", warns("bandwidth is not limited")},
+		{"NetworkResource", "DNS", refused("tasks use the resolvers of their node")},
+		{"NetworkResource", "CNI", refused("there are no network plugins")},
+		{"Port", "Label Value To HostNetwork IgnoreCollision", ok},
+
+		{"Task", "Name User Lifecycle Config Constraints Affinities Env Resources RestartPolicy Meta KillTimeout KillSignal LogConfig VolumeMounts Leader ShutdownDelay", ok},
+		{"Task", "Driver", refused("no node can run it").except("docker", "mock_driver", "raw_exec")},
+		{"Task", "Services", warns("services are kept and shown, but not registered and not checked")},
+		{"Task", "Artifacts", refused("the task would start without its files")},
+		{"Task", "Templates", refused("the task would start without its files")},
+		{"Task", "Vault", refused("the task would start without its token")},
+		{"Task", "Secrets", refused("the task would start without its secrets")},
+		{"Task", "DispatchPayload", refused("there is no dispatch")},
+		{"Task", "CSIPluginConfig", refused("there are no storage plugins")},
+		{"Task", "Schedule", refused("the task would run all the time")},
+		{"Task", "Consul", warns("services are not registered")},
+		{"Task", "Kind", warns("it marks tasks of a service mesh")},
+		{"Task", "ScalingPolicies", warns("only a group's count scales")},
+		{"Task", "Identity Identities", warns("tasks get no token")},
+		{"Task", "Actions", warns("run the command with alloc exec")},
+		{"WorkloadIdentity", "Env File Filepath", refused("the task would start without its token")},
+		{"TaskLifecycle", "Hook Sidecar", ok},
+		{"LogConfig", "MaxFiles MaxFileSizeMB Disabled", ok},
+		{"LogConfig", "Enabled", works("forerunner of Disabled")},
+		{"VolumeMount", "Volume Destination ReadOnly", ok},
+		{"VolumeMount", "PropagationMode", warns("").except("private")},
+		{"VolumeMount", "SELinuxLabel", warns("files keep their labels")},
+
+		{"Resources", "CPU Cores MemoryMB MemoryMaxMB Networks", ok},
+		{"Resources", "DiskMB", warns("disk is asked for by the group's EphemeralDisk")},
+		{"Resources", "IOPS", warns("disk operations are not limited")},
+		{"Resources", "SecretsMB", warns("the secrets directory has a fixed size")},
+		{"Resources", "Devices", refused("there are no device plugins")},
+		{"Resources", "NUMA", refused("cores are chosen without regard to memory nodes")},
+
+		{"Service", "Connect", mesh},
+	}
+}
