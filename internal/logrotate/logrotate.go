@@ -106,9 +106,15 @@ func (w *Writer) Since(pos Position) (int64, error) {
 	return n, nil
 }
 
-// Full reports whether the next line, however short, goes to a new file. Who
-// remembers positions should do so now, before Write removes an old file.
-func (w *Writer) Full() bool { return w.pos.Offset >= w.cfg.MaxSize && w.line == 0 }
+// Rotates reports whether Write(p) would begin with a new file. Who remembers
+// positions should do so before, since an old file may be removed then.
+func (w *Writer) Rotates(p []byte) bool {
+	if len(p) == 0 {
+		return false
+	}
+	_, rotate := w.fit(p)
+	return rotate
+}
 
 // Close closes the file.
 func (w *Writer) Close() error { return w.file.Close() }
