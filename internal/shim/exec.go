@@ -11,11 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/shim/wire"
 )
-
-// Size is a terminal's, in characters.
-type Size struct{ Rows, Cols int }
 
 // Command is a command to run beside a task.
 type Command struct {
@@ -26,7 +24,7 @@ type Command struct {
 	User *User
 
 	TTY    bool // run it on a terminal: all output arrives at Stdout
-	Resize <-chan Size
+	Resize <-chan api.TerminalSize
 
 	// Stdin is read until it ends or the command does; a Read that is under
 	// way then returns into nothing. nil is an empty input.
@@ -231,13 +229,13 @@ func (s *stdio) openTTY() error {
 	return nil
 }
 
-func resize(tty *os.File, size Size) {
+func resize(tty *os.File, size api.TerminalSize) {
 	raw, err := tty.SyscallConn()
 	if err != nil {
 		return
 	}
 	_ = raw.Control(func(fd uintptr) {
-		_ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(size.Rows), Col: uint16(size.Cols)})
+		_ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(size.Height), Col: uint16(size.Width)})
 	})
 }
 

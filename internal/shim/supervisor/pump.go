@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/drover-org/drover/internal/shim/rotate"
 )
 
 // pumpBuffer is how much output is moved at once. Each running task has two of
@@ -14,7 +16,7 @@ const pumpBuffer = 16 << 10
 // pump moves one stream of a task into its files.
 type pump struct {
 	from *os.File
-	to   *rotation
+	to   *rotate.Writer
 }
 
 // run reads to the end of the stream, or to an interrupt, and then calls done.
@@ -23,7 +25,7 @@ func (p *pump) run(done func()) {
 	for {
 		n, err := p.from.Read(buf)
 		if n > 0 {
-			p.to.put(buf[:n])
+			p.to.Put(buf[:n])
 		}
 		if err != nil {
 			break
@@ -50,7 +52,7 @@ func (p *pump) drain(buf []byte) {
 			if err != nil || n <= 0 {
 				return
 			}
-			p.to.put(buf[:n])
+			p.to.Put(buf[:n])
 		}
 	})
 }
@@ -59,10 +61,6 @@ func (p *pump) drain(buf []byte) {
 func (p *pump) interrupt() { _ = p.from.SetReadDeadline(time.Unix(1, 0)) }
 
 func (p *pump) close() {
-	if p.to.dropped > 0 {
-		p.to.notice()
-	}
-	p.to.close()
-	_ = p.to.dir.Close()
+	p.to.Close()
 	_ = p.from.Close()
 }

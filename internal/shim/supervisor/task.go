@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drover-org/drover/internal/shim/cgroup"
+	"github.com/drover-org/drover/internal/shim/rotate"
 	"github.com/drover-org/drover/internal/shim/wire"
 )
 
@@ -152,16 +153,13 @@ func (t *task) openPump(dirFD int, prefix string, spec *wire.TaskSpec) (int, err
 	if err != nil {
 		return -1, err
 	}
-	dir := os.NewFile(uintptr(dup), "logs")
-	rot := newRotation(dir, prefix, int(spec.LogFiles), spec.LogSize)
-	if err := rot.open(); err != nil {
-		_ = dir.Close()
+	rot, err := rotate.Open(os.NewFile(uintptr(dup), "logs"), prefix, int(spec.LogFiles), spec.LogSize)
+	if err != nil {
 		return -1, err
 	}
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		rot.close()
-		_ = dir.Close()
+		rot.Close()
 		return -1, err
 	}
 	_ = unix.SetNonblock(fds[0], true) // our end only

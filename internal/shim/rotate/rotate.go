@@ -1,4 +1,7 @@
-package supervisor
+// Package rotate writes the output of a task into files of bounded number and
+// size, without splitting a line or following a link. The supervisor links it:
+// neither fmt nor net.
+package rotate
 
 import (
 	"bytes"
@@ -10,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rotation writes one stream of a task to files <prefix><n> in a directory. A
+// Writer writes one stream of a task to files <prefix><n> in a directory. A
 // line is never split over two files, unless it is longer than a file may be;
 // so a file may exceed its size by the rest of one line. What can't be
 // written is counted and dropped, so that a full disk never stops the task;
 // when writing works again, a line in the log says how much is missing.
 //
 // It is used by one goroutine.
-type rotation struct {
+type Writer struct {
 	dir    *os.File // the directory, held open: its path may be under the task's control
 	prefix string
 	files  int
@@ -33,12 +36,35 @@ type rotation struct {
 	write func(fd int, b []byte) (int, error) // unix.Write, or a test's full disk
 }
 
-func newRotation(dir *os.File, prefix string, files int, size int64) *rotation {
-	return &rotation{dir: dir, prefix: prefix, files: max(files, 1), size: max(size, 1), fd: -1, write: unix.Write}
+// Open continues the stream in dir with its newest file, or makes the first,
+// and removes files that are too many. Files are named prefix and a number; at
+// most files of them are kept, and the next one is due after size bytes. The
+// directory is the Writer's from now on, also when Open fails.
+func Open(dir *os.File, prefix string, files int, size int64) (*Writer, error) {
+	r := newWriter(dir, prefix, files, size)
+	if err := r.open(); err != nil {
+		_ = dir.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close closes the current file and the directory, after a last try to say
+// what is missing.
+func (r *Writer) Close() {
+	if r.dropped > 0 {
+		r.notice()
+	}
+	r.close()
+	_ = r.dir.Close()
+}
+
+func newWriter(dir *os.File, prefix string, files int, size int64) *Writer {
+	return &Writer{dir: dir, prefix: prefix, files: max(files, 1), size: max(size, 1), fd: -1, write: unix.Write}
 }
 
 // open continues with the newest file, or makes the first.
-func (r *rotation) open() error {
+func (r *Writer) open() error {
 	numbers, err := r.list()
 	if err != nil {
 		return err
@@ -63,7 +89,7 @@ func (r *rotation) open() error {
 }
 
 // list returns the numbers of the stream's files.
-func (r *rotation) list() ([]int, error) {
+func (r *Writer) list() ([]int, error) {
 	fd, err := unix.Openat(int(r.dir.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -84,7 +110,7 @@ func (r *rotation) list() ([]int, error) {
 
 // use makes file n the current one. It must be a regular file of one name, so
 // that a task can't make its supervisor write elsewhere.
-func (r *rotation) use(n int, create bool) error {
+func (r *Writer) use(n int, create bool) error {
 	flags := unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT | unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	if create {
 		flags |= unix.O_EXCL
@@ -107,13 +133,13 @@ func (r *rotation) use(n int, create bool) error {
 }
 
 // remove deletes file n if it is too old to keep.
-func (r *rotation) remove(n int) {
+func (r *Writer) remove(n int) {
 	if n <= r.n-r.files {
 		_ = unix.Unlinkat(int(r.dir.Fd()), r.prefix+strconv.Itoa(n), 0)
 	}
 }
 
-func (r *rotation) rotate() error {
+func (r *Writer) rotate() error {
 	next := r.n + 1
 	err := r.use(next, true)
 	if err == unix.EEXIST { // left by somebody else
@@ -126,15 +152,15 @@ func (r *rotation) rotate() error {
 	return err
 }
 
-func (r *rotation) close() {
+func (r *Writer) close() {
 	if r.fd >= 0 {
 		_ = unix.Close(r.fd)
 		r.fd = -1
 	}
 }
 
-// put writes b, all of which is consumed in any case.
-func (r *rotation) put(b []byte) {
+// Put writes b, all of which is consumed in any case.
+func (r *Writer) Put(b []byte) {
 	if r.dropped > 0 && !r.notice() {
 		r.drop(b, r.reason)
 		return
@@ -158,7 +184,7 @@ func (r *rotation) put(b []byte) {
 
 // fits returns how much of b goes to the current file; 0 means that the next
 // file is due.
-func (r *rotation) fits(b []byte) int {
+func (r *Writer) fits(b []byte) int {
 	room := r.size - r.written
 	if int64(len(b)) <= room {
 		return len(b)
@@ -180,7 +206,7 @@ func (r *rotation) fits(b []byte) int {
 	return int(min(max(limit, 0), int64(len(b))))
 }
 
-func (r *rotation) advance() error {
+func (r *Writer) advance() error {
 	if r.fd < 0 {
 		return r.open()
 	}
@@ -189,7 +215,7 @@ func (r *rotation) advance() error {
 
 // append writes b to the current file and counts as dropped what the disk did
 // not take.
-func (r *rotation) append(b []byte) error {
+func (r *Writer) append(b []byte) error {
 	for len(b) > 0 {
 		n, err := r.write(r.fd, b)
 		n = max(n, 0)
@@ -208,13 +234,13 @@ func (r *rotation) append(b []byte) error {
 	return nil
 }
 
-func (r *rotation) drop(b []byte, err error) {
+func (r *Writer) drop(b []byte, err error) {
 	r.dropped += int64(len(b))
 	r.reason = err
 }
 
 // notice writes how much was lost, and reports whether it could.
-func (r *rotation) notice() bool {
+func (r *Writer) notice() bool {
 	if r.fd < 0 {
 		if err := r.open(); err != nil || r.fd < 0 {
 			return false
