@@ -1,0 +1,77 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/store"
+)
+
+// maxEntry bounds a command in the log; the log's own bound is 64 MiB.
+const maxEntry = 32 << 20
+
+// Propose puts cmd into the log and returns when it is applied. Calls that
+// wait together share one append. The error is the command's refusal,
+// api.ErrNotLeader, one with CodeUnavailable when leadership was lost on the
+// way (the command may still be applied), or ctx's.
+func (c *Cluster) Propose(ctx context.Context, cmd store.Command) (store.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Result{}, err
+	}
+	b, err := store.EncodeCommand(cmd)
+	if err != nil {
+		return store.Result{}, err
+	}
+	if len(b) > maxEntry {
+		return store.Result{}, api.Errorf(api.CodeTooLarge, "the change takes %d bytes in the log, at most %d are possible: split it", len(b), maxEntry)
+	}
+	f, err := await(ctx, func() raft.ApplyFuture { return c.raft.Apply(b, 0) })
+	if err != nil {
+		return store.Result{}, proposeError(err)
+	}
+	out, ok := f.Response().(applied)
+	if !ok {
+		return store.Result{}, api.Errorf(api.CodeInternal, "the log answered with %T", f.Response())
+	}
+	return store.Result{Index: f.Index(), Value: out.value}, out.err
+}
+
+// proposeError gives raft's errors their code.
+func proposeError(err error) error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return api.ErrNotLeader
+	case errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrAbortedByRestore):
+		return api.Errorf(api.CodeUnavailable, "leadership was lost while the change was on its way; it may still take effect: %w", err)
+	case errors.Is(err, raft.ErrRaftShutdown):
+		return api.Errorf(api.CodeUnavailable, "this server is shutting down: %w", err)
+	case errors.Is(err, raft.ErrEnqueueTimeout):
+		return api.Errorf(api.CodeLimited, "the log is busy: try later: %w", err)
+	}
+	return err
+}
+
+// await asks raft for something and waits for its future or for ctx. Raft
+// answers at the latest when leadership or the process ends, so the goroutine
+// ends too.
+func await[F raft.Future](ctx context.Context, ask func() F) (F, error) {
+	type answer struct {
+		future F
+		err    error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		f := ask()
+		done <- answer{f, f.Error()}
+	}()
+	select {
+	case a := <-done:
+		return a.future, a.err
+	case <-ctx.Done():
+		var none F
+		return none, ctx.Err()
+	}
+}
