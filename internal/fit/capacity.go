@@ -15,6 +15,7 @@ type Capacity struct {
 	MemoryMB int64
 	DiskMB   int64
 	Cores    []uint16 // reservable ones, ascending
+	CoreMHz  int64    // what one reserved core is worth
 	MinPort  int      // dynamic ports, both ends included
 	MaxPort  int
 	Reserved []uint16 // host ports kept back, ascending
@@ -27,6 +28,9 @@ func CapacityOf(n *api.Node) Capacity {
 	if r := n.NodeResources; r != nil {
 		c.CPU, c.MemoryMB, c.DiskMB = r.Cpu.CpuShares, r.Memory.MemoryMB, r.Disk.DiskMB
 		c.Cores = r.Cpu.ReservableCpuCores
+		if n := int64(r.Cpu.TotalCpuCores); n > 0 {
+			c.CoreMHz = r.Cpu.CpuShares / n
+		}
 		if r.MinDynamicPort > 0 {
 			c.MinPort = r.MinDynamicPort
 		}
@@ -100,6 +104,30 @@ func (c *Capacity) Short(u *Usage) string {
 	return ""
 }
 
+// HoldsBack reports whether the operator reserved a port.
+func (c *Capacity) HoldsBack(port uint16) bool {
+	_, ok := slices.BinarySearch(c.Reserved, port)
+	return ok
+}
+
+// FreeCores returns n cores that used leaves free, the lowest first, or nil
+// when there are fewer.
+func (c *Capacity) FreeCores(used *Usage, n int) []uint16 {
+	free := make([]uint16, 0, n)
+	for _, core := range c.Cores {
+		if len(free) == n {
+			break
+		}
+		if _, taken := slices.BinarySearch(used.Cores, core); !taken {
+			free = append(free, core)
+		}
+	}
+	if len(free) < n {
+		return nil
+	}
+	return free
+}
+
 // Fits reports whether an allocation fits on a node beside what is used.
 func Fits(n *api.Node, used *Usage, r *api.AllocatedResources) bool {
 	d := Sum(r)
@@ -108,8 +136,8 @@ func Fits(n *api.Node, used *Usage, r *api.AllocatedResources) bool {
 	if c.Short(sum) != "" {
 		return false
 	}
-	for _, p := range d.Ports {
-		if used.HasPort(p) {
+	for i, p := range d.Ports {
+		if used.HasPort(p) || c.HoldsBack(p) || i > 0 && d.Ports[i-1] == p {
 			return false
 		}
 	}
@@ -119,31 +147,4 @@ func Fits(n *api.Node, used *Usage, r *api.AllocatedResources) bool {
 		}
 	}
 	return true
-}
-
-// Grant returns the resources of one placement: those of its group with what
-// only the placement has. Without any of that the group's value is shared.
-func Grant(group *api.AllocatedResources, p *api.Placement) *api.AllocatedResources {
-	if group == nil || len(p.Networks)+len(p.Ports)+len(p.TaskNetwork)+len(p.TaskCores)+len(p.Devices) == 0 {
-		return group
-	}
-	r := *group
-	if len(p.Networks)+len(p.Ports) > 0 {
-		r.Shared.Networks, r.Shared.Ports = p.Networks, p.Ports
-	}
-	r.Tasks = make(map[string]*api.AllocatedTaskResources, len(group.Tasks))
-	for name, t := range group.Tasks {
-		own := *t
-		if n := p.TaskNetwork[name]; n != nil {
-			own.Networks = n
-		}
-		if cores := p.TaskCores[name]; cores != nil {
-			own.Cpu.ReservedCores = cores
-		}
-		if devices := p.Devices[name]; devices != nil {
-			own.Devices = devices
-		}
-		r.Tasks[name] = &own
-	}
-	return &r
 }

@@ -3,4 +3,8 @@
 //
 // The store keeps a [Usage] per node, the scheduler adds plans in flight to
 // it, and both ask the same functions, so that they never disagree.
+//
+// [OfGroup] is what each allocation of a group takes, [PortAsk] adds the
+// ports of one node, and [Grant] puts both together to what the allocation is
+// given. A host port is in use once per node, whatever its address.
 package fit

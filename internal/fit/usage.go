@@ -22,22 +22,37 @@ type Usage struct {
 // Demand is what one allocation takes.
 type Demand = Usage
 
-// Sum adds up what an allocation takes.
+// Sum adds up what an allocation takes. Tasks that never run at the same time
+// share: prestart tasks that are no sidecars, the main tasks, and poststop
+// tasks follow each other, so that only the largest of the three counts.
 func Sum(r *api.AllocatedResources) *Demand {
 	d := &Demand{Allocs: 1}
 	if r == nil {
 		return d
 	}
 	d.DiskMB = r.Shared.DiskMB
-	for _, t := range r.Tasks {
-		d.CPU += t.Cpu.CpuShares
-		d.MemoryMB += t.Memory.MemoryMB
-		d.MemoryMaxMB += max(t.Memory.MemoryMaxMB, t.Memory.MemoryMB)
+	var before, main, after, beside amount
+	for name, t := range r.Tasks {
+		switch lc := r.TaskLifecycles[name]; {
+		case lc == nil:
+			main.add(t)
+		case lc.Sidecar:
+			beside.add(t)
+		case lc.Hook == api.HookPrestart:
+			before.add(t)
+		case lc.Hook == api.HookPoststop:
+			after.add(t)
+		default:
+			main.add(t)
+		}
 		d.Cores = append(d.Cores, t.Cpu.ReservedCores...)
 		for _, n := range t.Networks {
 			d.addNetwork(n)
 		}
 	}
+	d.CPU = beside.cpu + max(before.cpu, main.cpu, after.cpu)
+	d.MemoryMB = beside.memory + max(before.memory, main.memory, after.memory)
+	d.MemoryMaxMB = beside.memoryMax + max(before.memoryMax, main.memoryMax, after.memoryMax)
 	if len(r.Shared.Ports) > 0 {
 		for _, p := range r.Shared.Ports {
 			if !p.IgnoreCollision {
@@ -52,6 +67,15 @@ func Sum(r *api.AllocatedResources) *Demand {
 	slices.Sort(d.Ports)
 	slices.Sort(d.Cores)
 	return d
+}
+
+// amount is what tasks that run together take.
+type amount struct{ cpu, memory, memoryMax int64 }
+
+func (a *amount) add(t *api.AllocatedTaskResources) {
+	a.cpu += t.Cpu.CpuShares
+	a.memory += t.Memory.MemoryMB
+	a.memoryMax += max(t.Memory.MemoryMaxMB, t.Memory.MemoryMB)
 }
 
 func (u *Usage) addNetwork(n *api.NetworkResource) {

@@ -149,8 +149,9 @@ func (t *tx) applyGroup(p *api.Plan, job *api.Job, g *api.PlanGroup, now int64, 
 		if _, dup := t.allocItem(idOf(pl.ID)); dup {
 			continue // the same entry proposed twice
 		}
-		resources := fit.Grant(g.Resources, pl)
-		if !t.fits(pl, resources) {
+		node, _ := t.nodeItem(idOf(pl.NodeID))
+		resources := fit.Grant(g.Resources, pl, node.node)
+		if !fits(node, resources) {
 			res.Rejected = append(res.Rejected, pl.ID)
 			continue
 		}
@@ -174,13 +175,9 @@ func (t *tx) applyGroup(p *api.Plan, job *api.Job, g *api.PlanGroup, now int64, 
 	t.countPlaced(g, placed, canaries, now)
 }
 
-// fits confirms a placement against the node as it is now.
-func (t *tx) fits(pl *api.Placement, r *api.AllocatedResources) bool {
-	item, ok := t.nodeItem(idOf(pl.NodeID))
-	if !ok || !item.node.Ready() {
-		return false
-	}
-	return fit.Fits(item.node, item.usage, r)
+// fits confirms a placement against the node, nil when gone, as it is now.
+func fits(item nodeItem, r *api.AllocatedResources) bool {
+	return item.node != nil && item.node.Ready() && fit.Fits(item.node, item.usage, r)
 }
 
 func placementMetrics(shared *api.AllocMetric, scores []*api.NodeScoreMeta) *api.AllocMetric {
