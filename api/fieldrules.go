@@ -17,12 +17,15 @@ func (s Support) except(values ...string) Support {
 	return s
 }
 
+// serverSet is the note of what servers set.
+const serverSet = "set by the server, ignored in a request"
+
 // fieldRules is what the field table is made of. Whoever makes a field work
 // changes its row here and writes docs/jobspec-fields.md anew:
 //
 //	go test ./api -run FieldDocs -update
 func fieldRules() []fieldRule {
-	ok, server := works(""), works("set by the server, ignored in a request")
+	ok, server := works(""), works(serverSet)
 	mesh := refused("there is no service mesh; remove the connect block")
 	return []fieldRule{
 		{"Job", "Region Namespace ID Name Type Priority Datacenters NodePool Constraints Affinities Spreads TaskGroups Update Reschedule Meta UI", ok},
