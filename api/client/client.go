@@ -249,7 +249,8 @@ func metaOf(h http.Header) api.Meta {
 
 // refusal turns an answer that is no success into an *api.Error.
 func refusal(resp *http.Response) error {
-	if resp.StatusCode < 300 {
+	code := api.CodeOfStatus(resp.StatusCode)
+	if code == "" {
 		return nil
 	}
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
@@ -257,35 +258,7 @@ func refusal(resp *http.Response) error {
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); message == "" || kind == "text/html" {
 		message = resp.Request.Method + " " + resp.Request.URL.Path + ": " + resp.Status
 	}
-	return &api.Error{Code: codeOf(resp.StatusCode), Message: message}
-}
-
-// codeOf is the code that a status stands for.
-func codeOf(status int) api.Code {
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return api.CodeForbidden
-	case http.StatusNotFound, http.StatusGone:
-		return api.CodeNotFound
-	case http.StatusMethodNotAllowed:
-		return api.CodeMethod
-	case http.StatusConflict, http.StatusPreconditionFailed:
-		return api.CodeConflict
-	case http.StatusRequestEntityTooLarge:
-		return api.CodeTooLarge
-	case http.StatusUnsupportedMediaType:
-		return api.CodeMediaType
-	case http.StatusTooManyRequests:
-		return api.CodeLimited
-	case http.StatusNotImplemented:
-		return api.CodeUnsupported
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return api.CodeUnavailable
-	}
-	if status >= 400 && status < 500 {
-		return api.CodeInvalid
-	}
-	return api.CodeInternal
+	return &api.Error{Code: code, Message: message}
 }
 
 // Follow reads again and again: read gets the options with the index of the

@@ -18,7 +18,7 @@ import (
 
 const (
 	execHeartbeat  = 10 * time.Second // keeps proxies from closing a quiet session
-	execChunk      = 32 << 10         // of stdin per frame
+	execChunk      = 16 << 10         // of stdin per frame; in base64 below what small readers accept
 	execFrameLimit = 4 << 20          // of one frame from the agent
 )
 
