@@ -1,0 +1,200 @@
+package server
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/store"
+)
+
+// Allocs lists allocations: by create index, or with a prefix by ID. The next
+// token is "<create index>.<ID>" or the ID.
+func (s *Server) Allocs(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.Allocation], api.Meta, error) {
+	visible, err := s.visible(ctx, opts, api.CapReadJob)
+	if err != nil {
+		return nil, api.Meta{}, err
+	}
+	match, err := newFilter[*api.Allocation](opts.Filter)
+	if err != nil {
+		return nil, api.Meta{}, err
+	}
+	p := pager[*api.Allocation]{opts: opts, match: match, visible: func(a *api.Allocation) bool { return visible(a.Namespace) }}
+	scan, err := allocScan(opts, &p)
+	if err != nil {
+		return nil, api.Meta{}, err
+	}
+	keys := []store.Key{store.KeyAllocs()}
+	if opts.Namespace != api.AllNamespaces {
+		keys = []store.Key{store.KeyAllocsOfNamespace(opts.Namespace)}
+	}
+	var next string
+	seq, meta, err := read(ctx, s, opts, keys, func(snap *store.Snapshot) (iter.Seq[*api.Allocation], uint64, error) {
+		var seq iter.Seq[*api.Allocation]
+		seq, next = p.page(scan(snap))
+		return seq, snap.TableIndex(store.TableAllocs), nil
+	})
+	meta.NextToken = next
+	return seq, meta, err
+}
+
+// allocScan returns the sequence a list walks and sets its tokens in p.
+func allocScan(opts api.ListOptions, p *pager[*api.Allocation]) (func(*store.Snapshot) iter.Seq[*api.Allocation], error) {
+	if opts.Prefix != "" {
+		prefix, err := api.ParseIDPrefix(opts.Prefix)
+		if err != nil {
+			return nil, err
+		}
+		before, err := beforeID(opts)
+		if err != nil {
+			return nil, err
+		}
+		if before != nil {
+			p.before = func(a *api.Allocation) bool { return before(a.ID) }
+		}
+		p.token = func(a *api.Allocation) string { return a.ID }
+		return func(snap *store.Snapshot) iter.Seq[*api.Allocation] { return snap.AllocsFrom(prefix, opts.Reverse) }, nil
+	}
+	p.token = func(a *api.Allocation) string { return createToken(a.CreateIndex, a.ID) }
+	if opts.NextToken == "" {
+		return func(snap *store.Snapshot) iter.Seq[*api.Allocation] { return snap.AllocsByCreate(opts.Reverse) }, nil
+	}
+	index, id, err := parseCreateToken(opts.NextToken)
+	if err != nil {
+		return nil, err
+	}
+	return func(snap *store.Snapshot) iter.Seq[*api.Allocation] {
+		return snap.AllocsCreatedFrom(index, id, opts.Reverse)
+	}, nil
+}
+
+// Alloc reads one allocation; the namespace of the request does not matter.
+func (s *Server) Alloc(ctx context.Context, opts api.ListOptions, id string) (*api.Allocation, api.Meta, error) {
+	if err := checkID("allocation", id); err != nil {
+		return nil, api.Meta{}, err
+	}
+	return read(ctx, s, opts, []store.Key{store.KeyAlloc(id)}, func(snap *store.Snapshot) (*api.Allocation, uint64, error) {
+		a := snap.Alloc(id)
+		if a == nil {
+			return nil, snap.TableIndex(store.TableAllocs), missing("alloc")
+		}
+		if err := s.seen(ctx, opts, api.CapReadJob, a.Namespace, "alloc"); err != nil {
+			return nil, snap.TableIndex(store.TableAllocs), err
+		}
+		return a, a.ModifyIndex, nil
+	})
+}
+
+// allocsOf lists the allocations that one parent has, by ID. An unknown
+// parent has none.
+func (s *Server) allocsOf(ctx context.Context, opts api.ListOptions, key store.Key, of func(*store.Snapshot) iter.Seq[*api.Allocation], keep func(*store.Snapshot, *api.Allocation) bool) (iter.Seq[*api.Allocation], api.Meta, error) {
+	match, err := newFilter[*api.Allocation](opts.Filter)
+	if err != nil {
+		return nil, api.Meta{}, err
+	}
+	all := opts
+	all.Namespace = api.AllNamespaces
+	visible, err := s.visible(ctx, all, api.CapReadJob)
+	if err != nil {
+		return nil, api.Meta{}, err
+	}
+	before, err := beforeID(opts)
+	if err != nil {
+		return nil, api.Meta{}, err
+	}
+	p := pager[*api.Allocation]{opts: opts, match: match, token: func(a *api.Allocation) string { return a.ID }}
+	if before != nil {
+		p.before = func(a *api.Allocation) bool { return before(a.ID) }
+	}
+	var next string
+	seq, meta, err := read(ctx, s, opts, []store.Key{key}, func(snap *store.Snapshot) (iter.Seq[*api.Allocation], uint64, error) {
+		q := p
+		q.visible = func(a *api.Allocation) bool { return visible(a.Namespace) && (keep == nil || keep(snap, a)) }
+		seq := of(snap)
+		if opts.Reverse {
+			items := slices.Collect(seq)
+			slices.Reverse(items)
+			seq = slices.Values(items)
+		}
+		seq, next = q.page(seq)
+		return seq, snap.TableIndex(store.TableAllocs), nil
+	})
+	meta.NextToken = next
+	return seq, meta, err
+}
+
+// StopAlloc asks for an allocation to be stopped and replaced; the evaluation
+// that does it is in the same log entry. With reschedule a batch allocation is
+// replaced under its reschedule policy instead of at once.
+func (s *Server) StopAlloc(ctx context.Context, token string, id string, noShutdownDelay, reschedule bool) (*api.AllocStopResponse, error) {
+	if err := checkID("allocation", id); err != nil {
+		return nil, err
+	}
+	snap := s.store.Snapshot()
+	a := snap.Alloc(id)
+	if a == nil {
+		return nil, missing("allocation")
+	}
+	if err := s.authorize(ctx, token, api.CapAllocLifecycle, a.Namespace); err != nil {
+		return nil, err
+	}
+	yes := true
+	eval := s.allocEval(snap, a, api.EvalTriggerAllocStop)
+	res, err := s.propose(ctx, &store.TransitionAllocs{
+		Transitions: map[string]api.DesiredTransition{a.ID: {Migrate: &yes, NoShutdownDelay: &noShutdownDelay, Reschedule: &reschedule}},
+		Evals:       []*api.Evaluation{eval},
+		Now:         s.now().UnixNano(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &api.AllocStopResponse{EvalID: eval.ID, Index: res.Index}, nil
+}
+
+// allocEval makes a pending evaluation of an allocation's job.
+func (s *Server) allocEval(snap *store.Snapshot, a *api.Allocation, trigger string) *api.Evaluation {
+	job := snap.Job(a.Namespace, a.JobID)
+	if job == nil {
+		job = a.Job
+	}
+	e := s.jobEval(job, trigger)
+	e.JobModifyIndex = job.ModifyIndex
+	return e
+}
+
+// LocateAlloc returns the node of an allocation for a request that the node
+// answers, once the caller has the capability. Unknown allocations are not
+// found, whoever asks.
+func (s *Server) LocateAlloc(ctx context.Context, token string, c api.Capability, id string) (nodeID string, err error) {
+	if err := checkID("allocation", id); err != nil {
+		return "", err
+	}
+	a := s.store.Snapshot().Alloc(id)
+	if a == nil {
+		return "", api.Errorf(api.CodeNotFound, "Unknown allocation %q", id)
+	}
+	if err := s.authorize(ctx, token, c, a.Namespace); err != nil {
+		return "", err
+	}
+	return a.NodeID, nil
+}
+
+// AllocServices lists the service registrations of an allocation, which must
+// be in the request's namespace. There is no registry yet, so there are none.
+func (s *Server) AllocServices(ctx context.Context, opts api.ListOptions, id string) (api.Meta, error) {
+	if err := checkID("allocation", id); err != nil {
+		return api.Meta{}, err
+	}
+	if err := s.authorize(ctx, opts.Token, api.CapReadJob, opts.Namespace); err != nil {
+		return api.Meta{}, err
+	}
+	_, meta, err := read(ctx, s, opts, []store.Key{store.KeyAlloc(id)}, func(snap *store.Snapshot) (*api.Allocation, uint64, error) {
+		a := snap.Alloc(id)
+		if a == nil || a.Namespace != opts.Namespace {
+			return nil, snap.TableIndex(store.TableAllocs), missing("allocation")
+		}
+		return a, 1, nil
+	})
+	return meta, err
+}

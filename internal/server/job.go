@@ -1,0 +1,326 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/store"
+)
+
+// Jobs lists jobs by namespace and ID. The next token is "<namespace>.<ID>".
+func (s *Server) Jobs(ctx context.Context, opts api.ListOptions, meta bool) (iter.Seq[*api.JobListStub], api.Meta, error) {
+	visible, err := s.visible(ctx, opts, api.CapListJobs)
+	if err != nil {
+		return nil, api.Meta{}, err
+	}
+	match, err := newFilter[*api.Job](opts.Filter)
+	if err != nil {
+		return nil, api.Meta{}, err
+	}
+	startNS, startID, ok := strings.Cut(opts.NextToken, ".")
+	if opts.NextToken != "" && !ok {
+		return nil, api.Meta{}, badToken(opts.NextToken)
+	}
+	p := pager[*api.Job]{opts: opts, match: match,
+		visible: func(j *api.Job) bool { return visible(j.Namespace) && strings.HasPrefix(j.ID, opts.Prefix) },
+		token:   func(j *api.Job) string { return j.Namespace + "." + j.ID },
+	}
+	if opts.NextToken != "" && opts.Reverse {
+		p.before = func(j *api.Job) bool {
+			return j.Namespace > startNS || j.Namespace == startNS && j.ID > startID
+		}
+	}
+	var next string
+	seq, out, err := read(ctx, s, opts, []store.Key{store.KeyJobs()}, func(snap *store.Snapshot) (iter.Seq[*api.JobListStub], uint64, error) {
+		seq := snap.JobsFrom(startNS, startID)
+		if opts.Reverse {
+			seq = snap.JobsReverse()
+		}
+		jobs, token := p.page(seq)
+		next = token
+		stubs := func(yield func(*api.JobListStub) bool) {
+			for j := range jobs {
+				if !yield(j.Stub(snap.Summary(j.Namespace, j.ID), meta)) {
+					return
+				}
+			}
+		}
+		return stubs, max(snap.TableIndex(store.TableJobs), snap.TableIndex(store.TableSummaries)), nil
+	})
+	out.NextToken = next
+	return seq, out, err
+}
+
+// Job reads the current version of a job.
+func (s *Server) Job(ctx context.Context, opts api.ListOptions, id string) (*api.Job, api.Meta, error) {
+	if err := s.authorize(ctx, opts.Token, api.CapReadJob, opts.Namespace); err != nil {
+		return nil, api.Meta{}, err
+	}
+	return read(ctx, s, opts, []store.Key{store.KeyJob(opts.Namespace, id)}, func(snap *store.Snapshot) (*api.Job, uint64, error) {
+		j := snap.Job(opts.Namespace, id)
+		if j == nil {
+			return nil, snap.TableIndex(store.TableJobs), missing("job")
+		}
+		return j, j.ModifyIndex, nil
+	})
+}
+
+// diffTo says which differences a list of versions comes with: of each
+// version to the one before, or to one named by tag or number.
+type diffTo struct {
+	tag     string
+	version *uint64
+}
+
+// JobVersions lists a job's versions, newest first. With diffs it tells what
+// changed in each: against the one before it, or against the version that
+// diffTag or diffVersion names.
+func (s *Server) JobVersions(ctx context.Context, opts api.ListOptions, id string, diffs bool, diffTag string, diffVersion *uint64) (*api.JobVersionsResponse, api.Meta, error) {
+	if err := s.authorize(ctx, opts.Token, api.CapReadJob, opts.Namespace); err != nil {
+		return nil, api.Meta{}, err
+	}
+	to := diffTo{tag: diffTag, version: diffVersion}
+	return read(ctx, s, opts, []store.Key{store.KeyJob(opts.Namespace, id)}, func(snap *store.Snapshot) (*api.JobVersionsResponse, uint64, error) {
+		versions := snap.JobVersions(opts.Namespace, id)
+		if len(versions) == 0 {
+			return nil, snap.TableIndex(store.TableJobs), missing("job")
+		}
+		out := &api.JobVersionsResponse{Versions: versions, Index: versions[0].ModifyIndex}
+		if diffs || to.tag != "" || to.version != nil {
+			var err error
+			if out.Diffs, err = versionDiffs(versions, to); err != nil {
+				return nil, out.Index, err
+			}
+		}
+		return out, out.Index, nil
+	})
+}
+
+func versionDiffs(versions []*api.Job, to diffTo) ([]*api.JobDiff, error) {
+	var base *api.Job
+	for _, v := range versions {
+		if to.tag != "" && v.VersionTag != nil && v.VersionTag.Name == to.tag || to.version != nil && v.Version == *to.version {
+			base = v
+		}
+	}
+	switch {
+	case base == nil && to.tag != "":
+		return nil, api.Errorf(api.CodeNotFound, "diff_tag: the job has no version tagged %q", to.tag)
+	case base == nil && to.version != nil:
+		return nil, api.Errorf(api.CodeNotFound, "diff_version: the job has no version %d", *to.version)
+	}
+	var diffs []*api.JobDiff
+	for i, v := range versions {
+		old := base
+		if old == nil {
+			if i+1 == len(versions) {
+				break
+			}
+			old = versions[i+1]
+		}
+		diffs = append(diffs, api.DiffJobs(old, v))
+	}
+	return diffs, nil
+}
+
+// JobSummary counts a job's allocations.
+func (s *Server) JobSummary(ctx context.Context, opts api.ListOptions, id string) (*api.JobSummary, api.Meta, error) {
+	if err := s.authorize(ctx, opts.Token, api.CapReadJob, opts.Namespace); err != nil {
+		return nil, api.Meta{}, err
+	}
+	keys := []store.Key{store.KeySummary(opts.Namespace, id)}
+	return read(ctx, s, opts, keys, func(snap *store.Snapshot) (*api.JobSummary, uint64, error) {
+		sum := snap.Summary(opts.Namespace, id)
+		if sum == nil {
+			return nil, snap.TableIndex(store.TableSummaries), missing("job")
+		}
+		return sum, sum.ModifyIndex, nil
+	})
+}
+
+// JobSubmission reads the source a version was registered from.
+func (s *Server) JobSubmission(ctx context.Context, opts api.ListOptions, id string, version uint64) (*api.JobSubmission, api.Meta, error) {
+	if err := s.authorize(ctx, opts.Token, api.CapReadJob, opts.Namespace); err != nil {
+		return nil, api.Meta{}, err
+	}
+	return read(ctx, s, opts, []store.Key{store.KeyJob(opts.Namespace, id)}, func(snap *store.Snapshot) (*api.JobSubmission, uint64, error) {
+		sub := snap.Submission(opts.Namespace, id, version)
+		if sub == nil {
+			return nil, snap.TableIndex(store.TableJobs), missing("job source")
+		}
+		return sub, sub.JobModifyIndex, nil
+	})
+}
+
+// JobAllocs lists a job's allocations by ID; without all only those of the job
+// of that name that exists now.
+func (s *Server) JobAllocs(ctx context.Context, opts api.ListOptions, id string, all bool) (iter.Seq[*api.Allocation], api.Meta, error) {
+	if err := s.authorize(ctx, opts.Token, api.CapReadJob, opts.Namespace); err != nil {
+		return nil, api.Meta{}, err
+	}
+	keep := func(snap *store.Snapshot, a *api.Allocation) bool {
+		if all {
+			return true
+		}
+		job := snap.Job(opts.Namespace, id)
+		return job == nil || a.Job == nil || a.Job.CreateIndex == job.CreateIndex
+	}
+	return s.allocsOf(ctx, opts, store.KeyAllocsOfJob(opts.Namespace, id), func(snap *store.Snapshot) iter.Seq[*api.Allocation] {
+		return snap.AllocsByJob(opts.Namespace, id)
+	}, keep)
+}
+
+// JobScaleStatus tells how each group of a job is scaled.
+func (s *Server) JobScaleStatus(ctx context.Context, opts api.ListOptions, id string) (*api.JobScaleStatus, api.Meta, error) {
+	if err := s.authorize(ctx, opts.Token, api.CapReadJob, opts.Namespace); err != nil {
+		return nil, api.Meta{}, err
+	}
+	keys := []store.Key{store.KeyJob(opts.Namespace, id), store.KeyAllocsOfJob(opts.Namespace, id)}
+	return read(ctx, s, opts, keys, func(snap *store.Snapshot) (*api.JobScaleStatus, uint64, error) {
+		j := snap.Job(opts.Namespace, id)
+		if j == nil {
+			return nil, snap.TableIndex(store.TableJobs), missing("job")
+		}
+		return scaleStatus(snap, j), max(j.ModifyIndex, snap.TableIndex(store.TableAllocs)), nil
+	})
+}
+
+func scaleStatus(snap *store.Snapshot, j *api.Job) *api.JobScaleStatus {
+	out := &api.JobScaleStatus{
+		JobID: j.ID, Namespace: j.Namespace, JobCreateIndex: j.CreateIndex, JobModifyIndex: j.JobModifyIndex,
+		JobStopped: j.Stop, TaskGroups: make(map[string]api.TaskGroupScaleStatus, len(j.TaskGroups)),
+	}
+	events := snap.ScalingEvents(j.Namespace, j.ID)
+	for _, g := range j.TaskGroups {
+		out.TaskGroups[g.Name] = api.TaskGroupScaleStatus{Desired: g.CountOf(), Events: events[g.Name]}
+	}
+	for a := range snap.AllocsByJob(j.Namespace, j.ID) {
+		g, ok := out.TaskGroups[a.TaskGroup]
+		if !ok || a.Terminal() || a.Job.CreateIndex != j.CreateIndex {
+			continue
+		}
+		g.Placed++
+		if a.ClientStatus == api.AllocClientRunning {
+			g.Running++
+		}
+		if a.DeploymentStatus.IsHealthy() {
+			g.Healthy++
+		}
+		if a.DeploymentStatus.IsUnhealthy() {
+			g.Unhealthy++
+		}
+		out.TaskGroups[a.TaskGroup] = g
+	}
+	return out
+}
+
+// JobActions lists the commands that a job's tasks name.
+func (s *Server) JobActions(ctx context.Context, opts api.ListOptions, id string) ([]api.JobAction, api.Meta, error) {
+	j, meta, err := s.Job(ctx, opts, id)
+	if err != nil {
+		return nil, meta, err
+	}
+	var out []api.JobAction
+	for _, g := range j.TaskGroups {
+		for _, t := range g.Tasks {
+			for _, a := range t.Actions {
+				out = append(out, api.JobAction{Name: a.Name, Command: a.Command, Args: a.Args, TaskGroupName: g.Name, TaskName: t.Name})
+			}
+		}
+	}
+	return out, meta, nil
+}
+
+// JobStatuses tells for some jobs, or with none named for all of a page, what
+// user interfaces show of a job and its allocations. Newest changes first.
+func (s *Server) JobStatuses(ctx context.Context, opts api.ListOptions, jobs []api.NamespacedID) ([]*api.JobStatusStub, api.Meta, error) {
+	visible, err := s.visible(ctx, opts, api.CapReadJob)
+	if err != nil {
+		return nil, api.Meta{}, err
+	}
+	match, err := newFilter[*api.Job](opts.Filter)
+	if err != nil {
+		return nil, api.Meta{}, err
+	}
+	wanted := map[api.NamespacedID]bool{}
+	for _, j := range jobs {
+		if j.Namespace == "" {
+			j.Namespace = api.DefaultNamespace
+		}
+		wanted[j] = true
+	}
+	p := pager[*api.Job]{opts: opts, match: match,
+		visible: func(j *api.Job) bool {
+			if len(wanted) > 0 {
+				return wanted[j.Key()] && s.authorize(ctx, opts.Token, api.CapReadJob, j.Namespace) == nil
+			}
+			return visible(j.Namespace) && j.ParentID == "" && strings.HasPrefix(j.ID, opts.Prefix)
+		},
+		token: func(j *api.Job) string { return strconv.FormatUint(j.ModifyIndex, 10) },
+	}
+	if opts.NextToken != "" {
+		start, err := strconv.ParseUint(opts.NextToken, 10, 64)
+		if err != nil {
+			return nil, api.Meta{}, badToken(opts.NextToken)
+		}
+		p.before = func(j *api.Job) bool { return j.ModifyIndex != start && (j.ModifyIndex > start) != opts.Reverse }
+	}
+	var next string
+	out, meta, err := read(ctx, s, opts, []store.Key{store.KeyJobs(), store.KeyAllocs()}, func(snap *store.Snapshot) ([]*api.JobStatusStub, uint64, error) {
+		all := slices.SortedStableFunc(snap.Jobs(), func(a, b *api.Job) int {
+			if opts.Reverse {
+				return cmp.Compare(a.ModifyIndex, b.ModifyIndex)
+			}
+			return cmp.Compare(b.ModifyIndex, a.ModifyIndex)
+		})
+		seq, token := p.page(slices.Values(all))
+		next = token
+		out := []*api.JobStatusStub{}
+		for j := range seq {
+			out = append(out, jobStatus(snap, j))
+		}
+		return out, max(snap.TableIndex(store.TableJobs), snap.TableIndex(store.TableAllocs)), nil
+	})
+	meta.NextToken = next
+	return out, meta, err
+}
+
+func jobStatus(snap *store.Snapshot, j *api.Job) *api.JobStatusStub {
+	out := &api.JobStatusStub{
+		NamespacedID: j.Key(), Name: j.Name, Type: j.Type, NodePool: j.NodePool, Datacenters: j.Datacenters,
+		Priority: j.Priority, Version: j.Version, SubmitTime: j.SubmitTime, ModifyIndex: j.ModifyIndex,
+		Stop: j.Stop, Status: j.Status, ParentID: j.ParentID, ChildStatuses: []string{},
+		GroupCountSum: 0, Allocs: []api.JobStatusAlloc{},
+	}
+	for _, g := range j.TaskGroups {
+		out.GroupCountSum += g.CountOf()
+	}
+	for a := range snap.AllocsByJob(j.Namespace, j.ID) {
+		st := api.JobStatusAlloc{
+			ID: a.ID, Group: a.TaskGroup, ClientStatus: a.ClientStatus, NodeID: a.NodeID, JobVersion: a.Job.Version,
+			FollowupEvalID: a.FollowupEvalID, HasPausedTask: false,
+		}
+		if a.DeploymentStatus != nil {
+			st.DeploymentStatus = api.JobStatusAllocDeployment{Canary: a.DeploymentStatus.Canary, Healthy: a.DeploymentStatus.Healthy}
+		}
+		out.Allocs = append(out.Allocs, st)
+	}
+	if d := snap.LatestDeployment(j.Namespace, j.ID); d != nil && d.JobCreateIndex == j.CreateIndex {
+		ld := &api.JobStatusDeployment{ID: d.ID, IsActive: d.Active(), JobVersion: d.JobVersion, Status: d.Status, StatusDescription: d.StatusDescription, AllAutoPromote: true}
+		for _, name := range slices.Sorted(maps.Keys(d.TaskGroups)) {
+			g := d.TaskGroups[name]
+			ld.AllAutoPromote = ld.AllAutoPromote && g.AutoPromote
+			ld.RequiresPromotion = ld.RequiresPromotion || g.DesiredCanaries > 0 && !g.Promoted
+		}
+		out.LatestDeployment = ld
+	}
+	return out
+}
+
+func uintText(n uint64) string { return strconv.FormatUint(n, 10) }

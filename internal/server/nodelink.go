@@ -1,0 +1,256 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/link"
+	"github.com/drover-org/drover/internal/store"
+)
+
+// RegisterNode takes what a node says of itself and returns when its first
+// heartbeat is due. The first registration binds the node's ID to its secret;
+// another secret is refused from then on. A node that says nothing new costs
+// no log entry.
+func (s *Server) RegisterNode(ctx context.Context, node *api.Node) (time.Duration, error) {
+	if err := checkNode(node); err != nil {
+		return 0, err
+	}
+	snap := s.store.Snapshot()
+	old := snap.Node(node.ID)
+	if old != nil && subtle.ConstantTimeCompare([]byte(old.SecretID), []byte(node.SecretID)) != 1 {
+		return 0, api.Errorf(api.CodeForbidden, "node %s is registered with another secret: remove it with \"node purge\" or restore its client ID and secret", node.ID)
+	}
+	n := node.Copy()
+	n.NodePool = cmp.Or(n.NodePool, api.DefaultNodePool)
+	n.Status, n.StatusDescription = api.NodeReady, ""
+	n.ComputedClass = computedClass(n)
+	if old == nil || !sameNode(old, n) {
+		cmd := &store.RegisterNode{Node: n, Now: s.now().UnixNano()}
+		if old == nil || old.Status != api.NodeReady {
+			cmd.Evals = s.nodeEvals(snap, n)
+		}
+		if _, err := s.propose(ctx, cmd); err != nil {
+			return 0, err
+		}
+	}
+	return s.cfg.Liveness.Beat(n.ID)
+}
+
+func checkNode(n *api.Node) error {
+	if n == nil {
+		return api.Errorf(api.CodeInvalid, "the registration names no node")
+	}
+	if err := checkID("node", n.ID); err != nil {
+		return err
+	}
+	switch {
+	case n.SecretID == "":
+		return api.Errorf(api.CodeInvalid, "node %s: SecretID is required", n.ID)
+	case n.Name == "":
+		return api.Errorf(api.CodeInvalid, "node %s: Name is required", n.ID)
+	case n.Datacenter == "":
+		return api.Errorf(api.CodeInvalid, "node %s: Datacenter is required", n.ID)
+	case n.NodePool == api.AllNodePools:
+		return api.Errorf(api.CodeInvalid, "node %s: NodePool %q holds every node and can't be joined", n.ID, n.NodePool)
+	case n.NodeResources == nil:
+		return api.Errorf(api.CodeInvalid, "node %s: NodeResources is required", n.ID)
+	}
+	return nil
+}
+
+// sameNode reports whether n says the same as old, apart from what only
+// servers set and from when its drivers were looked at.
+func sameNode(old, n *api.Node) bool {
+	a, b := old.Copy(), n.Copy()
+	for _, x := range []*api.Node{a, b} {
+		x.DrainStrategy, x.Drain, x.LastDrain, x.SchedulingEligibility, x.Events = nil, false, nil, "", nil
+		x.StatusUpdatedAt, x.CreateIndex, x.ModifyIndex = 0, 0, 0
+		drivers := make(map[string]*api.DriverInfo, len(x.Drivers))
+		for name, d := range x.Drivers {
+			if d != nil {
+				c := *d
+				c.UpdateTime = time.Time{}
+				d = &c
+			}
+			drivers[name] = d
+		}
+		x.Drivers = drivers
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// computedClass names what matters for placement in general, so that equal
+// nodes are looked at once: everything but what is unique to a node.
+func computedClass(n *api.Node) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q\n", n.Datacenter, n.NodeClass, n.NodePool)
+	for _, m := range []map[string]string{n.Attributes, n.Meta} {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if !strings.HasPrefix(k, "unique.") {
+				fmt.Fprintf(h, "%q=%q\n", k, m[k])
+			}
+		}
+		fmt.Fprintln(h)
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.Drivers)) {
+		if d := n.Drivers[name]; d != nil {
+			fmt.Fprintf(h, "%q %v %v\n", name, d.Detected, d.Healthy)
+		}
+	}
+	if n.NodeResources != nil {
+		for _, d := range n.NodeResources.Devices {
+			fmt.Fprintf(h, "%q %q %q\n", d.Vendor, d.Type, d.Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.HostVolumes)) {
+		fmt.Fprintf(h, "%q\n", name)
+	}
+	return "v1:" + hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// Heartbeat notes that a node lives and returns when the next heartbeat is
+// due. A node that was given up becomes ready again; one that is not
+// registered is not found and must register.
+func (s *Server) Heartbeat(ctx context.Context, nodeID string) (time.Duration, error) {
+	snap := s.store.Snapshot()
+	n := snap.Node(nodeID)
+	if n == nil {
+		return 0, missing("node")
+	}
+	if n.Status != api.NodeReady {
+		_, err := s.propose(ctx, &store.UpdateNodeStatus{
+			NodeID: nodeID, Status: api.NodeReady, Event: "Node reestablished connection", Evals: s.nodeEvals(snap, n), Now: s.now().UnixNano(),
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return s.cfg.Liveness.Beat(nodeID)
+}
+
+// NodeGone notes that a node's control stream ended.
+func (s *Server) NodeGone(nodeID string) { s.cfg.Liveness.Gone(nodeID) }
+
+// clientStatuses are the statuses a node may report.
+var clientStatuses = []string{api.AllocClientPending, api.AllocClientRunning, api.AllocClientComplete, api.AllocClientFailed, api.AllocClientUnknown}
+
+// UpdateAllocs takes a node's reports and returns when they are in the log.
+// Reports of allocations that are gone or not the node's are passed over. An
+// allocation that has failed, or that came back after its node was out of
+// reach, has its job evaluated in the same step, once per job.
+func (s *Server) UpdateAllocs(ctx context.Context, nodeID string, updates []*api.AllocUpdate) error {
+	snap := s.store.Snapshot()
+	cmd := &store.UpdateAllocs{NodeID: nodeID, Now: s.now().UnixNano()}
+	evals := map[api.NamespacedID]bool{}
+	for _, u := range updates {
+		a := snap.Alloc(u.ID)
+		if a == nil || a.NodeID != nodeID {
+			continue
+		}
+		if !slices.Contains(clientStatuses, u.ClientStatus) {
+			return api.Errorf(api.CodeInvalid, "allocation %s: ClientStatus %q is none of %s", u.ID, u.ClientStatus, strings.Join(clientStatuses, ", "))
+		}
+		cmd.Updates = append(cmd.Updates, u)
+		key := api.NamespacedID{Namespace: a.Namespace, ID: a.JobID}
+		if trigger := followUp(snap, a, u); trigger != "" && !evals[key] {
+			evals[key] = true
+			cmd.Evals = append(cmd.Evals, s.allocEval(snap, a, trigger))
+		}
+	}
+	if len(cmd.Updates) == 0 {
+		return nil
+	}
+	_, err := s.propose(ctx, cmd)
+	return err
+}
+
+// followUp returns what triggers an evaluation after a report, or "".
+func followUp(snap *store.Snapshot, a *api.Allocation, u *api.AllocUpdate) string {
+	job := snap.Job(a.Namespace, a.JobID)
+	if job.Stopped() {
+		return ""
+	}
+	switch {
+	case a.ClientStatus == api.AllocClientUnknown && u.ClientStatus != api.AllocClientUnknown:
+		return api.EvalTriggerReconnect
+	case u.ClientStatus != api.AllocClientFailed || a.ClientStatus == api.AllocClientFailed:
+		return ""
+	case a.ServerTerminal() || a.FollowupEvalID != "" || a.NextAllocation != "":
+		return ""
+	}
+	if g := job.Group(a.TaskGroup); g == nil || !g.ReschedulePolicy.Enabled() {
+		return ""
+	}
+	return api.EvalTriggerAllocFailure
+}
+
+// WatchNode sends a node its allocations: all of them first, then what servers
+// change, until ctx or send ends it. What the node itself reports does not
+// come back. send gets values of its own whose nested parts are shared and
+// must not be changed.
+func (s *Server) WatchNode(ctx context.Context, nodeID string, send func(link.Assignment) error) error {
+	sent := map[string]uint64{} // allocation → the AllocModifyIndex the node has
+	for full := true; ; full = false {
+		w := s.store.Watch(store.KeyAllocsOfNode(nodeID))
+		snap := s.store.Snapshot()
+		as := assignment(snap, nodeID, sent)
+		as.Full = full
+		if full || len(as.Allocs)+len(as.Gone) > 0 {
+			if err := send(as); err != nil {
+				w.Close()
+				return err
+			}
+		}
+		select {
+		case <-w.C():
+		case <-ctx.Done():
+			w.Close()
+			return ctx.Err()
+		}
+	}
+}
+
+// assignment returns what differs from what the node was sent, and notes it
+// as sent.
+func assignment(snap *store.Snapshot, nodeID string, sent map[string]uint64) link.Assignment {
+	as := link.Assignment{Index: snap.Index()}
+	present := 0
+	for a := range snap.AllocsByNode(nodeID) {
+		index, known := sent[a.ID]
+		if known {
+			present++
+		}
+		if known && index == a.AllocModifyIndex {
+			continue
+		}
+		if !known {
+			present++
+		}
+		sent[a.ID] = a.AllocModifyIndex
+		c := a.Copy()
+		c.Metrics, c.TaskStates = nil, nil
+		as.Allocs = append(as.Allocs, c)
+	}
+	if present == len(sent) {
+		return as
+	}
+	for id := range sent {
+		if snap.Alloc(id) == nil {
+			delete(sent, id)
+			as.Gone = append(as.Gone, id)
+		}
+	}
+	slices.Sort(as.Gone)
+	return as
+}

@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/store"
+)
+
+// builtinPools always exist. The other pools are those that nodes say they
+// belong to; they have no settings of their own.
+var builtinPools = [...]*api.NodePool{
+	{Name: api.AllNodePools, Description: "Node pool with all nodes in the cluster.", CreateIndex: 1, ModifyIndex: 1},
+	{Name: api.DefaultNodePool, Description: "Default node pool.", CreateIndex: 1, ModifyIndex: 1},
+}
+
+// NodePools lists the node pools by name.
+func (s *Server) NodePools(ctx context.Context, opts api.ListOptions) ([]*api.NodePool, api.Meta, error) {
+	if err := s.authorize(ctx, opts.Token, api.CapNodeRead, ""); err != nil {
+		return nil, api.Meta{}, err
+	}
+	return read(ctx, s, opts, []store.Key{store.KeyNodes()}, func(snap *store.Snapshot) ([]*api.NodePool, uint64, error) {
+		pools := slices.DeleteFunc(nodePools(snap), func(p *api.NodePool) bool { return !strings.HasPrefix(p.Name, opts.Prefix) })
+		return pools, snap.TableIndex(store.TableNodes), nil
+	})
+}
+
+func nodePools(snap *store.Snapshot) []*api.NodePool {
+	pools := slices.Clone(builtinPools[:])
+	for n := range snap.Nodes() {
+		if !slices.ContainsFunc(pools, func(p *api.NodePool) bool { return p.Name == n.NodePool }) {
+			pools = append(pools, &api.NodePool{Name: n.NodePool, CreateIndex: n.CreateIndex, ModifyIndex: n.CreateIndex})
+		}
+	}
+	slices.SortFunc(pools, func(a, b *api.NodePool) int { return strings.Compare(a.Name, b.Name) })
+	return pools
+}
+
+// NodePool reads one node pool.
+func (s *Server) NodePool(ctx context.Context, opts api.ListOptions, name string) (*api.NodePool, api.Meta, error) {
+	if err := s.authorize(ctx, opts.Token, api.CapNodeRead, ""); err != nil {
+		return nil, api.Meta{}, err
+	}
+	return read(ctx, s, opts, []store.Key{store.KeyNodes()}, func(snap *store.Snapshot) (*api.NodePool, uint64, error) {
+		for _, p := range nodePools(snap) {
+			if p.Name == name {
+				return p, max(p.ModifyIndex, 1), nil
+			}
+		}
+		return nil, snap.TableIndex(store.TableNodes), missing("node pool")
+	})
+}
+
+// NodePoolNodes lists the nodes of a pool.
+func (s *Server) NodePoolNodes(ctx context.Context, opts api.ListOptions, name string) (iter.Seq[*api.Node], api.Meta, error) {
+	return s.nodes(ctx, opts, func(n *api.Node) bool { return name == api.AllNodePools || n.NodePool == name })
+}
+
+// defaultNamespace is the only namespace.
+var defaultNamespace = api.Namespace{Name: api.DefaultNamespace, Description: "Default shared namespace", CreateIndex: 1, ModifyIndex: 1}
+
+// Namespaces lists the namespaces the caller may see.
+func (s *Server) Namespaces(ctx context.Context, opts api.ListOptions) ([]*api.Namespace, api.Meta, error) {
+	return read(ctx, s, opts, nil, func(*store.Snapshot) ([]*api.Namespace, uint64, error) {
+		if !strings.HasPrefix(defaultNamespace.Name, opts.Prefix) || s.authorize(ctx, opts.Token, api.CapListJobs, defaultNamespace.Name) != nil {
+			return nil, 1, nil
+		}
+		return []*api.Namespace{&defaultNamespace}, 1, nil
+	})
+}
+
+// Namespace reads one namespace.
+func (s *Server) Namespace(ctx context.Context, opts api.ListOptions, name string) (*api.Namespace, api.Meta, error) {
+	return read(ctx, s, opts, nil, func(*store.Snapshot) (*api.Namespace, uint64, error) {
+		if name != defaultNamespace.Name || s.authorize(ctx, opts.Token, api.CapListJobs, name) != nil {
+			return nil, 1, missing("namespace")
+		}
+		return &defaultNamespace, 1, nil
+	})
+}

@@ -1,0 +1,54 @@
+package server
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/store"
+)
+
+// read runs query on a snapshot. With opts.Index it runs again after each
+// change of one of keys until the index that query returns is greater, at most
+// for opts.Wait and a sixteenth more, so that waiters that came together do
+// not leave together. A not-found error waits like a value, so that a caller
+// can wait for an object to appear; any other ends the wait.
+func read[T any](ctx context.Context, s *Server, opts api.ListOptions, keys []store.Key, query func(*store.Snapshot) (T, uint64, error)) (T, api.Meta, error) {
+	var (
+		out   T
+		index uint64
+		err   error
+	)
+	if err := s.checkRegion(opts.Region); err != nil {
+		return out, api.Meta{}, err
+	}
+	if err := s.cfg.Cluster.CheckRead(ctx, opts.Stale); err != nil {
+		return out, api.Meta{}, err
+	}
+	waiting := ctx
+	if opts.Index > 0 {
+		wait := opts.Wait
+		if wait <= 0 || wait > api.MaxWait {
+			wait = api.DefaultWait
+		}
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeout(ctx, wait+rand.N(wait/16+time.Nanosecond))
+		defer cancel()
+	}
+	s.store.Block(waiting, opts.Index, keys, func(snap *store.Snapshot) uint64 {
+		out, index, err = query(snap)
+		if err != nil && !api.IsNotFound(err) {
+			return math.MaxUint64
+		}
+		return index
+	})
+	return out, s.meta(index), err
+}
+
+// meta describes an answer of this server. The index is never 0, which a
+// caller would send back without waiting.
+func (s *Server) meta(index uint64) api.Meta {
+	return api.Meta{Index: max(index, 1), LastContact: s.cfg.Cluster.LastContact(), KnownLeader: s.cfg.Cluster.Leader() != ""}
+}
