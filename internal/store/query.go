@@ -23,3 +23,7 @@ func (s *Snapshot) SchedulerConfig() *api.SchedulerConfiguration { return s.sche
 // snapshot's index for every class: a blocked evaluation is tried once too
 // often rather than never.
 func (s *Snapshot) Freed() map[string]uint64 { return s.freed }
+
+// NodesIndex is the last log index that changed a node. What allocations use
+// on it doesn't count.
+func (s *Snapshot) NodesIndex() uint64 { return s.indexes[TableNodes] }
