@@ -18,11 +18,13 @@ func (a *routes) nodeRoutes() []web.Route {
 		{Methods: "GET", Pattern: "/v1/node/{id}", Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Node, api.Meta, error) {
 			return a.Server.Node(r.Context(), o, id)
 		})},
-		{Methods: "GET", Pattern: "/v1/node/{id}/allocations", Do: a.nodeAllocs},
-		{Methods: "PUT POST", Pattern: "/v1/node/{id}/eligibility", Do: a.setEligibility},
-		{Methods: "PUT POST", Pattern: "/v1/node/{id}/evaluate", Do: nodeChange(a.Server.EvaluateNode)},
-		{Methods: "PUT POST", Pattern: "/v1/node/{id}/purge", Do: nodeChange(a.Server.PurgeNode)},
-		{Methods: "PUT POST", Pattern: "/v1/node/{id}/drain", Do: unsupported("draining a node is not supported yet: mark it ineligible and stop its allocations")},
+		{Methods: "*", Pattern: "/v1/node/{id}/{verb}", Raw: a.verbs([]web.Route{
+			{Methods: "GET", Pattern: "allocations", Do: a.nodeAllocs},
+			{Methods: "PUT POST", Pattern: "eligibility", Do: a.setEligibility},
+			{Methods: "PUT POST", Pattern: "evaluate", Do: nodeChange(a.Server.EvaluateNode)},
+			{Methods: "PUT POST", Pattern: "purge", Do: nodeChange(a.Server.PurgeNode)},
+			{Methods: "PUT POST", Pattern: "drain", Do: unsupported("draining a node is not supported yet: mark it ineligible and stop its allocations")},
+		})},
 
 		{Methods: "GET", Pattern: "/v1/node/pools", Do: read(func(r *http.Request, o api.ListOptions, _ string) ([]*api.NodePool, api.Meta, error) {
 			return a.Server.NodePools(r.Context(), o)

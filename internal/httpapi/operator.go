@@ -39,18 +39,12 @@ func (a *routes) search(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// SDKs put the options of the request into the body too.
-	req := &struct {
-		api.SearchRequest
-		Params, AuthToken, Filter, NextToken string
-		AllowStale, Reverse                  bool
-		WaitIndex, WaitTime, PerPage         uint64
-	}{}
+	req := &api.SearchRequest{}
 	unknown, err := web.Decode(r, req)
 	if err != nil {
 		return nil, err
 	}
-	res, err := a.Server.Search(r.Context(), opts, &req.SearchRequest)
+	res, err := a.Server.Search(r.Context(), opts, req)
 	if err != nil {
 		return nil, err
 	}

@@ -83,6 +83,28 @@ func read[T any](get func(r *http.Request, opts api.ListOptions, id string) (T, 
 	}
 }
 
+// verbs serves rows that differ in the last part of their path, {verb}; the
+// rows' patterns hold that part alone. It takes the place of patterns that
+// ServeMux can't tell from others.
+func (a *routes) verbs(rows []web.Route) http.Handler {
+	byVerb := map[string][]web.Route{}
+	for _, r := range rows {
+		byVerb[r.Pattern] = append(byVerb[r.Pattern], r)
+	}
+	handlers := make(map[string]http.Handler, len(byVerb))
+	for verb, rows := range byVerb {
+		handlers[verb] = web.ByMethod(a.Log, rows)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := handlers[r.PathValue("verb")]
+		if h == nil {
+			web.WriteError(w, &api.Error{Code: api.CodeNotFound, Message: "resource not found"})
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // unsupported makes a handler of a route that this version does not have.
 func unsupported(text string) web.Handler {
 	return func(*http.Request) (any, error) { return nil, &api.Error{Code: api.CodeUnsupported, Message: text} }
