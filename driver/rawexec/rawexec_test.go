@@ -1,7 +1,6 @@
 package rawexec_test
 
 import (
-	"context"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drover-org/drover/driver"
+	"github.com/drover-org/drover/driver/drivertest"
 	"github.com/drover-org/drover/driver/rawexec"
 	"github.com/drover-org/drover/internal/shim"
 )
@@ -42,9 +42,16 @@ func newDriver(t testing.TB, edit func(*rawexec.Config)) *rawexec.Driver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = d.Close() })
 	return d
 }
 
-var _ driver.Driver = (*rawexec.Driver)(nil)
-var _ = context.Background
+func TestConformance(t *testing.T) {
+	drivertest.Run(t, drivertest.Harness{
+		New: func(t testing.TB) driver.Driver { return newDriver(t, nil) }, // closed by the suite
+		Config: func(p drivertest.Program) map[string]any {
+			return map[string]any{"command": "/bin/sh", "args": []any{"-c", p.Script()}}
+		},
+		Unstartable: map[string]any{"command": "/no/such/command"},
+		Shell:       true,
+	})
+}

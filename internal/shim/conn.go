@@ -225,7 +225,7 @@ func (s *Supervisor) attach(ctx context.Context) (*os.File, error) {
 		if s.conn.alive() {
 			return nil, nil
 		}
-		s.collect(s.conn)
+		s.reap(s.conn)
 		s.conn = nil
 	}
 	deadline := time.NewTimer(attachPatience)
@@ -260,16 +260,26 @@ func (s *Supervisor) attach(ctx context.Context) (*os.File, error) {
 	}
 }
 
-// collect reaps a supervisor that we started, once it is dead.
-func (s *Supervisor) collect(c *conn) {
+// reap collects a supervisor that we started and whose connection has ended.
+func (s *Supervisor) reap(c *conn) {
 	if !c.child {
 		return
 	}
-	// Its lock is free only after it has died; if it merely dropped our
-	// connection it lives on and is collected by init after us.
+	// Its lock is free only once it dies. If it holds the lock it has merely
+	// dropped our connection, or is about to die.
 	if lock, err := tryLock(s.dir); err == nil && lock != nil {
 		_ = lock.Close()
-		_, _ = unix.Wait4(c.pid, nil, 0, nil)
+		collect(c.pid)
+	} else {
+		go collect(c.pid)
+	}
+}
+
+func collect(pid int) {
+	for {
+		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
+			return
+		}
 	}
 }
 

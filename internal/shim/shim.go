@@ -140,7 +140,17 @@ func (s *Supervisor) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn != nil {
+		alive := s.conn.alive()
 		s.conn.close()
+		switch {
+		case !s.conn.child:
+		case alive:
+			// The process stays and is still our child: somebody must collect
+			// it if it ends before we do.
+			go collect(s.conn.pid)
+		default:
+			s.reap(s.conn)
+		}
 		s.conn = nil
 	}
 	if s.dir == nil {

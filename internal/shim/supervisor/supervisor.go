@@ -66,11 +66,10 @@ func (s *supervisor) run() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	// A terminal or an operator's "kill" meant for the agent must not end the
-	// tasks; SIGTERM ends them in order.
-	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGPIPE)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGCHLD, unix.SIGTERM)
+	// SIGTERM ends the tasks in order. What a terminal sends has no effect; it
+	// is caught, since tasks would inherit that it is ignored.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, unix.SIGCHLD, unix.SIGTERM, unix.SIGHUP, unix.SIGINT)
 
 	var err error
 	if s.listener, err = listen(s.dir); err != nil {
