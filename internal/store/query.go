@@ -24,6 +24,6 @@ func (s *Snapshot) SchedulerConfig() *api.SchedulerConfiguration { return s.sche
 // often rather than never.
 func (s *Snapshot) Freed() map[string]uint64 { return s.freed }
 
-// NodesIndex is the last log index that changed a node. What allocations use
-// on it doesn't count.
+// NodesIndex is the last log index that changed what a node says of itself or
+// what operators say of it; use of its resources doesn't count.
 func (s *Snapshot) NodesIndex() uint64 { return s.indexes[TableNodes] }
