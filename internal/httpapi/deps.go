@@ -78,7 +78,7 @@ type JobChanges interface {
 	RegisterJob(ctx context.Context, token string, req *api.JobRegisterRequest, warnings []string) (*api.JobRegisterResponse, error)
 	ValidateJob(ctx context.Context, token string, req *api.JobRegisterRequest, warnings []string) (*api.JobValidateResponse, error)
 	PlanJob(ctx context.Context, token string, req *api.JobPlanRequest, warnings []string) (*api.JobPlanResponse, error)
-	ParseJob(ctx context.Context, token string, req *api.JobsParseRequest) (*api.Job, error)
+	ParseJob(ctx context.Context, token, namespace string, req *api.JobsParseRequest) (*api.Job, error)
 	DeregisterJob(ctx context.Context, token, namespace, id string, o api.JobDeregisterOptions) (*api.JobRegisterResponse, error)
 	RevertJob(ctx context.Context, token, namespace string, req *api.JobRevertRequest) (*api.JobRegisterResponse, error)
 	MarkJobStable(ctx context.Context, token, namespace string, req *api.JobStabilityRequest) (index uint64, err error)

@@ -89,7 +89,7 @@ func (a *routes) parseJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	job, err := a.Server.ParseJob(r.Context(), web.Token(r), req)
+	job, err := a.Server.ParseJob(r.Context(), web.Token(r), jobNamespace(r, ""), req)
 	if err != nil {
 		return nil, err
 	}

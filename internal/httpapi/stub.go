@@ -129,7 +129,11 @@ func appendEvent(b []byte, e *api.TaskEvent) []byte {
 	}
 	d := e.Details
 	number := func(key string) int64 {
-		n, _ := strconv.ParseInt(d[key], 10, 64)
+		v := d[key]
+		if v == "" {
+			return 0 // the usual case; the error of parsing it would cost memory
+		}
+		n, _ := strconv.ParseInt(v, 10, 64)
 		return n
 	}
 	taskSignal, signal := d[api.DetailTaskSignal], int64(0)
@@ -138,7 +142,10 @@ func appendEvent(b []byte, e *api.TaskEvent) []byte {
 	} else {
 		signal = number(api.DetailSignal)
 	}
-	killTimeout, _ := time.ParseDuration(d[api.DetailKillTimeout])
+	var killTimeout time.Duration
+	if v := d[api.DetailKillTimeout]; v != "" {
+		killTimeout, _ = time.ParseDuration(v)
+	}
 
 	b = textMember(append(b, '{'), `"Type":`, e.Type)
 	b = strconv.AppendInt(append(b, `,"Time":`...), e.Time, 10)

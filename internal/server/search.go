@@ -188,7 +188,10 @@ func splitPrefix(prefix string) (whole []byte, odd string, isID bool) {
 		digits = digits[:len(digits)-1]
 	}
 	whole, err := api.ParseIDPrefix(digits)
-	return whole, odd, err == nil
+	if err != nil {
+		return nil, "", false
+	}
+	return whole, odd, true
 }
 
 // FuzzySearch finds objects by a part of their names, the best matches first,
