@@ -14,15 +14,25 @@ import (
 
 // Stdio is what a command line has of its process.
 type Stdio struct {
-	In     io.Reader
-	Out    io.Writer
-	Err    io.Writer
-	Getenv func(string) string
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+	Env []string // NAME=value; of equal names the last counts
+}
+
+// Getenv returns a variable's value, empty without one.
+func (s Stdio) Getenv(name string) string {
+	for i := len(s.Env) - 1; i >= 0; i-- {
+		if value, ok := strings.CutPrefix(s.Env[i], name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // OS returns the streams and environment of this process.
 func OS() Stdio {
-	return Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv}
+	return Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}
 }
 
 // Exit codes that all verbs share.
@@ -99,6 +109,7 @@ func find(table []*verb, args []string) (*verb, []string) {
 // exec parses the flags, runs the verb and says what went wrong.
 func (v *verb) exec(ctx context.Context, io Stdio, args []string) int {
 	e := &env{Stdio: io, verb: v}
+	defer e.close()
 	fs := v.flagSet(e)
 	words, err := parseFlags(fs, args, v.rawArgs)
 	if errors.Is(err, flag.ErrHelp) {

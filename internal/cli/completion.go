@@ -108,12 +108,17 @@ func completeWord(ctx context.Context, io Stdio, table []*verb, before []string,
 	}
 	v, args := find(table, before)
 	if v == nil {
-		return append(nextWords(table, before), "help")
+		words := nextWords(table, before)
+		if len(before) == 0 {
+			words = append(words, "help")
+		}
+		return words
 	}
 	if len(args) == 0 && len(before) == 1 && len(groupOf(table, before[0])) > 0 {
 		return nextWords(table, before)
 	}
 	e := &env{Stdio: io, verb: v}
+	defer e.close()
 	fs := v.flagSet(e)
 	if strings.HasPrefix(last, "-") {
 		var out []string

@@ -93,7 +93,7 @@ func writeHelp(w io.Writer, v *verb, st style) {
 	}
 	_, _ = fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(v.long))
 	own, all := &table2{}, 0
-	fs := v.flagSet(&env{verb: v, Stdio: Stdio{Getenv: func(string) string { return "" }}})
+	fs := v.flagSet(&env{verb: v})
 	fs.VisitAll(func(f *flag.Flag) {
 		if sharedFlags(f.Name) {
 			all++
@@ -112,7 +112,7 @@ func writeHelp(w io.Writer, v *verb, st style) {
 
 // writeSharedHelp explains the options that every command has.
 func writeSharedHelp(w io.Writer, st style) {
-	e := &env{verb: &verb{}, Stdio: Stdio{Getenv: func(string) string { return "" }}}
+	e := &env{verb: &verb{}}
 	t := &table2{}
 	e.verb.flagSet(e).VisitAll(func(f *flag.Flag) { t.add("  "+st.cyan(flagName(f)), flagUsage(f)) })
 	_, _ = fmt.Fprintf(w, "Usage: drover help [COMMAND]\n\nOptions may be written -option or --option, before or after the arguments; -- ends them.\n\n%s\n", st.bold("Shared options"))

@@ -51,6 +51,8 @@ type env struct {
 	err    style // of standard error
 	opened bool  // an agent was asked something
 
+	clients []*client.Client
+
 	conn       client.Config
 	noColor    bool
 	forceColor bool
@@ -59,7 +61,18 @@ type env struct {
 // client makes the client that the flags and the environment describe.
 func (e *env) client() (*client.Client, error) {
 	e.opened = true
-	return client.New(e.conn)
+	c, err := client.New(e.conn)
+	if err == nil {
+		e.clients = append(e.clients, c)
+	}
+	return c, err
+}
+
+// close lets go of the agent's connections.
+func (e *env) close() {
+	for _, c := range e.clients {
+		c.CloseIdle()
+	}
 }
 
 // flagSet makes the verb's flags and the ones all verbs share.
