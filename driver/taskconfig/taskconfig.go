@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/drover-org/drover/api"
 )
@@ -137,6 +138,21 @@ func (r *Reader) Int(key string) int64 {
 		}
 	}
 	r.Fail(key, "must be a whole number")
+	return 0
+}
+
+// Duration reads a time such as "30s"; it must not be negative.
+func (r *Reader) Duration(key string) time.Duration {
+	v, ok := r.value(key)
+	if !ok || open(v) {
+		return 0
+	}
+	if s, ok := v.(string); ok {
+		if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+			return d
+		}
+	}
+	r.Fail(key, `must be a duration such as "30s"`)
 	return 0
 }
 

@@ -37,6 +37,8 @@ func TestProblems(t *testing.T) {
 		{map[string]any{"command": []any{}}, `config: command of driver x must be a string (it is [])`},
 		{map[string]any{"n": 1.5}, `config: n of driver x must be a whole number (it is 1.5)`},
 		{map[string]any{"b": "maybe"}, `config: b of driver x must be true or false (it is "maybe")`},
+		{map[string]any{"d": 5.0}, `config: d of driver x must be a duration such as "30s" (it is 5)`},
+		{map[string]any{"d": "-1s"}, `config: d of driver x must be a duration such as "30s" (it is "-1s")`},
 		{map[string]any{"args": "x"}, `config: args of driver x must be a list of strings (it is "x")`},
 		{map[string]any{"args": []any{[]any{}}}, `config: args of driver x must be a list of strings; element 0 is not one (it is [[]])`},
 		{map[string]any{"need": ""}, `config: need of driver x is missing; it must not be empty`},
@@ -45,6 +47,7 @@ func TestProblems(t *testing.T) {
 		r.String("command")
 		r.Int("n")
 		r.Bool("b")
+		r.Duration("d")
 		r.Strings("args")
 		if r.Has("need") {
 			r.Require("need")
