@@ -47,7 +47,8 @@ func matchLabels(pattern string) (names []string) {
 func containerName(cfg *driver.TaskConfig) string { return cfg.Task + "-" + cfg.AllocID }
 
 // containerSpec turns a task into what the Engine is asked to create.
-// engineAPI is the version of the API that is spoken with it.
+// engineAPI is the version of the API that is spoken with it, for tasks with a
+// mac_address.
 func (d *Driver) containerSpec(cfg *driver.TaskConfig, tc *taskConfig, engineAPI string) (client.ContainerCreateOptions, error) {
 	var opts client.ContainerCreateOptions
 	ports, err := publish(cfg, tc)

@@ -37,7 +37,7 @@ func (d *Driver) reapDangling(ctx context.Context) {
 // reap removes the dangling containers there are.
 func (d *Driver) reap(ctx context.Context) error {
 	cfg := d.cfg.GC.Dangling
-	list, err := d.cli.ContainerList(ctx, client.ContainerListOptions{
+	list, err := d.cli().ContainerList(ctx, client.ContainerListOptions{
 		All:     true,
 		Filters: client.Filters{}.Add("label", LabelNode+"="+d.cfg.NodeID, LabelAlloc),
 	})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -19,7 +20,7 @@ import (
 // Run runs.
 type Driver struct {
 	cfg    Config
-	cli    *client.Client
+	engine atomic.Pointer[client.Client] // see cli
 	log    *slog.Logger
 	images *images
 
@@ -41,6 +42,29 @@ func New(cfg Config) (*Driver, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	cli, err := connect(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)).With("driver", driverName)
+	if cfg.CoreMHz == 0 {
+		cfg.CoreMHz = coreMHz()
+	}
+	d := &Driver{
+		cfg:   cfg,
+		log:   cfg.Log,
+		began: make(chan struct{}),
+		ended: make(chan struct{}),
+		tasks: map[string]*task{},
+		execs: map[string]chan struct{}{},
+		up:    make(chan struct{}),
+	}
+	d.engine.Store(cli)
+	d.images = newImages(d)
+	return d, nil
+}
+
+func connect(cfg *Config) (*client.Client, error) {
 	opts := []client.Opt{client.WithHost(cfg.Endpoint)}
 	if t := cfg.TLS; t != (TLSConfig{}) {
 		opts = append(opts, client.WithTLSClientConfig(t.CA, t.Cert, t.Key))
@@ -49,22 +73,25 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker.endpoint: %q: %w", cfg.Endpoint, err)
 	}
-	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)).With("driver", driverName)
-	if cfg.CoreMHz == 0 {
-		cfg.CoreMHz = coreMHz()
+	return cli, nil
+}
+
+// cli is the client in use, shared by all. It agrees on the version of the
+// API with the Engine at the first call.
+func (d *Driver) cli() *client.Client { return d.engine.Load() }
+
+// renew agrees on the version again, with an Engine that went away and may
+// have come back as another. Calls under way keep the old client.
+func (d *Driver) renew(ctx context.Context) {
+	fresh, err := connect(&d.cfg)
+	if err != nil {
+		return // it was possible before
 	}
-	d := &Driver{
-		cfg:   cfg,
-		cli:   cli,
-		log:   cfg.Log,
-		began: make(chan struct{}),
-		ended: make(chan struct{}),
-		tasks: map[string]*task{},
-		execs: map[string]chan struct{}{},
-		up:    make(chan struct{}),
+	if _, err := fresh.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		fresh.Close()
+		return
 	}
-	d.images = newImages(d)
-	return d, nil
+	d.engine.Swap(fresh).Close() // its idle connections
 }
 
 const driverName = "docker"
@@ -108,7 +135,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	d.mu.Unlock()
 	d.running.Wait()
 	close(d.ended)
-	return d.cli.Close()
+	return d.cli().Close()
 }
 
 // spawn runs f until Run ends. It reports false when Run has ended.
@@ -147,12 +174,15 @@ func (d *Driver) Start(ctx context.Context, cfg *driver.TaskConfig) (driver.Task
 	if err != nil {
 		return nil, driver.Permanent(err)
 	}
+	version := ""
 	if tc.MACAddress != "" { // its place depends on the version of the API
-		if _, err := d.cli.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		cli := d.cli()
+		if _, err := cli.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 			return nil, err
 		}
+		version = cli.ClientVersion()
 	}
-	spec, err := d.containerSpec(cfg, tc, d.cli.ClientVersion())
+	spec, err := d.containerSpec(cfg, tc, version)
 	if err != nil {
 		return nil, driver.Permanent(err)
 	}
@@ -173,7 +203,7 @@ func (d *Driver) Start(ctx context.Context, cfg *driver.TaskConfig) (driver.Task
 		d.untrack(t)
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		if rmErr := d.remove(undo, id); rmErr != nil {
+		if rmErr := errors.Join(d.remove(undo, id), t.removeCursor()); rmErr != nil {
 			d.log.Warn("a container that did not start could not be removed", "container", id, "error", rmErr)
 		}
 		return nil, err
@@ -198,7 +228,7 @@ func (d *Driver) create(ctx context.Context, cfg *driver.TaskConfig, tc *taskCon
 	}
 	attempts := cmp.Or(tc.ExistsAttempts, d.cfg.ContainerExistsAttempts)
 	for {
-		created, err := d.cli.ContainerCreate(ctx, spec)
+		created, err := d.cli().ContainerCreate(ctx, spec)
 		switch {
 		case err == nil:
 			for _, warning := range created.Warnings {
@@ -226,7 +256,7 @@ func (d *Driver) create(ctx context.Context, cfg *driver.TaskConfig, tc *taskCon
 // replace makes room for a container of this name. One that belongs to the
 // same task was left by an attempt that is over.
 func (d *Driver) replace(ctx context.Context, cfg *driver.TaskConfig, name string) error {
-	found, err := d.cli.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
+	found, err := d.cli().ContainerInspect(ctx, name, client.ContainerInspectOptions{})
 	if cerrdefs.IsNotFound(err) {
 		return nil
 	}
@@ -238,16 +268,19 @@ func (d *Driver) replace(ctx context.Context, cfg *driver.TaskConfig, name strin
 		return driver.Permanent(fmt.Errorf("the name %s belongs to a container of somebody else, %.12s; remove or rename it", name, old.ID))
 	}
 	if !d.cfg.GC.Container && old.State != nil && !old.State.Running {
-		_, err := d.cli.ContainerRename(ctx, old.ID, client.ContainerRenameOptions{NewName: name + "-" + old.ID[:12]})
+		_, err := d.cli().ContainerRename(ctx, old.ID, client.ContainerRenameOptions{NewName: name + "-" + old.ID[:12]})
 		return err
 	}
 	return d.remove(ctx, old.ID)
 }
 
-// remove removes a container with its processes. That it is gone already is
-// no error.
+// remove removes a container with its processes. That it is gone already, or
+// being removed by somebody else, is no error.
 func (d *Driver) remove(ctx context.Context, id string) error {
-	_, err := d.cli.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	err := d.retry(ctx, "remove", func() error {
+		_, err := d.cli().ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		return err
+	}, func(err error) bool { return !cerrdefs.IsConflict(err) })
 	if cerrdefs.IsNotFound(err) {
 		return nil
 	}
@@ -267,7 +300,7 @@ func (d *Driver) Recover(ctx context.Context, cfg *driver.TaskConfig, h driver.H
 	if t := d.tracked(parsed.Container); t != nil {
 		return t, nil
 	}
-	found, err := d.cli.ContainerInspect(ctx, parsed.Container, client.ContainerInspectOptions{})
+	found, err := d.cli().ContainerInspect(ctx, parsed.Container, client.ContainerInspectOptions{})
 	switch {
 	case cerrdefs.IsNotFound(err):
 		return nil, driver.ErrGone

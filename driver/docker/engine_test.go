@@ -212,7 +212,7 @@ func until(t testing.TB, what string, met func() bool) {
 
 func inspect(t testing.TB, d *Driver, id string) client.ContainerInspectResult {
 	t.Helper()
-	found, err := d.cli.ContainerInspect(deadline(t), id, client.ContainerInspectOptions{})
+	found, err := d.cli().ContainerInspect(deadline(t), id, client.ContainerInspectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,8 +38,7 @@ func (d *Driver) watch(ctx context.Context) {
 		d.log.Debug("the Engine's events ended", "error", err)
 		pause(ctx, retry)
 		retry = min(2*retry, retryMost)
-		// The Engine may be another version now. A failure shows below.
-		_, _ = d.cli.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true, ForceNegotiate: true})
+		d.renew(ctx)
 	}
 }
 
@@ -47,7 +46,7 @@ func (d *Driver) watch(ctx context.Context) {
 func (d *Driver) watchOnce(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream := d.cli.Events(ctx, client.EventsListOptions{
+	stream := d.cli().Events(ctx, client.EventsListOptions{
 		Since: stamp(time.Now().Add(-overlap)),
 		Filters: client.Filters{}.
 			Add("type", string(events.ContainerEventType)).
@@ -94,7 +93,7 @@ func (d *Driver) compare(ctx context.Context) error {
 		believed = append(believed, t)
 	}
 	d.mu.Unlock()
-	list, err := d.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", LabelAlloc)})
+	list, err := d.cli().ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", LabelAlloc)})
 	if err != nil {
 		return err
 	}

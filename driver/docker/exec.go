@@ -52,8 +52,8 @@ func (t *task) Exec(ctx context.Context, opts *driver.ExecOptions) (*driver.Exit
 		return nil, driver.ErrNotRunning
 	default:
 	}
-	s := &session{t: t, opts: opts}
-	created, err := t.d.cli.ExecCreate(ctx, t.handle.Container, client.ExecCreateOptions{
+	s := &session{t: t, opts: withStreams(opts)}
+	created, err := t.d.cli().ExecCreate(ctx, t.handle.Container, client.ExecCreateOptions{
 		TTY:          opts.TTY,
 		AttachStdin:  opts.Stdin != nil,
 		AttachStdout: true,
@@ -69,7 +69,7 @@ func (t *task) Exec(ctx context.Context, opts *driver.ExecOptions) (*driver.Exit
 	s.id = created.ID
 	ended := t.d.execBegins(s.id)
 	defer t.d.execEnded(s.id)
-	attached, err := t.d.cli.ExecAttach(ctx, s.id, client.ExecAttachOptions{TTY: opts.TTY})
+	attached, err := t.d.cli().ExecAttach(ctx, s.id, client.ExecAttachOptions{TTY: opts.TTY})
 	if err != nil {
 		return s.refused(ctx, err)
 	}
@@ -81,13 +81,25 @@ func (t *task) Exec(ctx context.Context, opts *driver.ExecOptions) (*driver.Exit
 	return s.result(ctx, ended)
 }
 
+// withStreams puts nowhere in the place of streams that nobody wants.
+func withStreams(opts *driver.ExecOptions) *driver.ExecOptions {
+	o := *opts
+	if o.Stdout == nil {
+		o.Stdout = io.Discard
+	}
+	if o.Stderr == nil {
+		o.Stderr = io.Discard
+	}
+	return &o
+}
+
 // refused finds out whether an Engine that would not start the command blames
 // the command.
 func (s *session) refused(ctx context.Context, err error) (*driver.ExitResult, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	state, inspectErr := s.t.d.cli.ExecInspect(ctx, s.id, client.ExecInspectOptions{})
+	state, inspectErr := s.t.d.cli().ExecInspect(ctx, s.id, client.ExecInspectOptions{})
 	if inspectErr != nil || state.Running || state.PID != 0 || state.ExitCode < exitNotExecutable || state.ExitCode > exitNotFound {
 		return nil, fmt.Errorf("exec: %w", err)
 	}
@@ -148,7 +160,7 @@ func (s *session) resize(ctx context.Context) {
 			if !ok {
 				return
 			}
-			_, err := s.t.d.cli.ExecResize(ctx, s.id, client.ExecResizeOptions{Height: uint(max(size.Height, 0)), Width: uint(max(size.Width, 0))})
+			_, err := s.t.d.cli().ExecResize(ctx, s.id, client.ExecResizeOptions{Height: uint(max(size.Height, 0)), Width: uint(max(size.Width, 0))})
 			if err != nil {
 				s.t.d.log.Debug("a terminal could not be resized", "task", s.t.cfg.ID, "error", err)
 			}
@@ -249,7 +261,7 @@ func eachFrame(r *bufio.Reader, stdout, stderr io.Writer, each func(io.Writer, [
 // result waits for the end of a command whose output has ended.
 func (s *session) result(ctx context.Context, ended <-chan struct{}) (*driver.ExitResult, error) {
 	for {
-		state, err := s.t.d.cli.ExecInspect(ctx, s.id, client.ExecInspectOptions{})
+		state, err := s.t.d.cli().ExecInspect(ctx, s.id, client.ExecInspectOptions{})
 		if cerrdefs.IsNotFound(err) {
 			return nil, errors.New("exec: the container ended, and nothing is known of the command")
 		}
@@ -278,7 +290,7 @@ func (s *session) result(ctx context.Context, ended <-chan struct{}) (*driver.Ex
 // notStarted is the result of a command that the Engine could not start.
 func (s *session) notStarted(ctx context.Context) (*driver.ExitResult, error) {
 	w := s.opts.Stderr
-	if s.opts.TTY || w == nil {
+	if s.opts.TTY {
 		w = s.opts.Stdout
 	}
 	reason := strings.TrimSpace(string(s.withheld))
@@ -305,7 +317,7 @@ func (s *session) exists(ctx context.Context, command string) bool {
 		}
 	}
 	for _, candidate := range candidates {
-		if _, err := s.t.d.cli.ContainerStatPath(ctx, s.t.handle.Container, client.ContainerStatPathOptions{Path: candidate}); err == nil {
+		if _, err := s.t.d.cli().ContainerStatPath(ctx, s.t.handle.Container, client.ContainerStatPathOptions{Path: candidate}); err == nil {
 			return true
 		}
 	}
@@ -316,7 +328,7 @@ func (s *session) exists(ctx context.Context, command string) bool {
 func (s *session) kill() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	state, err := s.t.d.cli.ExecInspect(ctx, s.id, client.ExecInspectOptions{})
+	state, err := s.t.d.cli().ExecInspect(ctx, s.id, client.ExecInspectOptions{})
 	if err == nil && state.Running && state.PID > 0 {
 		err = killTree(state.PID, s.t.handle.Container)
 	}

@@ -22,7 +22,7 @@ const fingerprintTime = 5 * time.Second
 func (d *Driver) Fingerprint(ctx context.Context) driver.Fingerprint {
 	ctx, cancel := context.WithTimeout(ctx, fingerprintTime)
 	defer cancel()
-	found, err := d.cli.Info(ctx, client.InfoOptions{})
+	found, err := d.cli().Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return d.unreachable(err)
 	}
@@ -77,7 +77,7 @@ func (d *Driver) unreachable(err error) driver.Fingerprint {
 
 // bridgeIP returns the host's address in the default network.
 func (d *Driver) bridgeIP(ctx context.Context) string {
-	found, err := d.cli.NetworkInspect(ctx, "bridge", client.NetworkInspectOptions{})
+	found, err := d.cli().NetworkInspect(ctx, "bridge", client.NetworkInspectOptions{})
 	if err != nil {
 		return "" // an Engine may be told to have none
 	}

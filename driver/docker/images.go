@@ -131,7 +131,7 @@ func moving(image string) bool {
 }
 
 func (im *images) here(ctx context.Context, image string) (bool, error) {
-	_, err := im.d.cli.ImageInspect(ctx, image)
+	_, err := im.d.cli().ImageInspect(ctx, image)
 	if cerrdefs.IsNotFound(err) {
 		return false, nil
 	}
@@ -155,7 +155,7 @@ func (im *images) load(ctx context.Context, cfg *driver.TaskConfig, tc *taskConf
 	}
 	defer file.Close()
 	cfg.Report("Loading image", map[string]string{"image": tc.Image, "load": tc.Load})
-	res, err := im.d.cli.ImageLoad(ctx, file, client.ImageLoadWithQuiet(true))
+	res, err := im.d.cli().ImageLoad(ctx, file, client.ImageLoadWithQuiet(true))
 	if err != nil {
 		return fmt.Errorf("load %s: %w", tc.Load, err)
 	}
@@ -251,7 +251,7 @@ func (im *images) remove(ctx context.Context, image string) bool {
 	if used {
 		return true
 	}
-	_, err := im.d.cli.ImageRemove(ctx, image, client.ImageRemoveOptions{PruneChildren: true})
+	_, err := im.d.cli().ImageRemove(ctx, image, client.ImageRemoveOptions{PruneChildren: true})
 	if err != nil && !cerrdefs.IsNotFound(err) { // some other container uses it, or the Engine is down
 		im.d.log.Debug("an image can't be removed yet", "image", image, "error", err)
 		return false

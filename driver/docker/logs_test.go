@@ -155,7 +155,7 @@ func mustClient(t *testing.T) *Driver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { d.cli.Close() })
+	t.Cleanup(func() { d.cli().Close() })
 	return d
 }
 

@@ -33,7 +33,7 @@ const (
 // messages reads the Engine's record of the container's output.
 func (c *copier) messages(ctx context.Context, opts client.ContainerLogsOptions, each func(message) error) error {
 	opts.ShowStdout, opts.ShowStderr, opts.Timestamps = true, true, true
-	body, err := c.t.d.cli.ContainerLogs(ctx, c.t.handle.Container, opts)
+	body, err := c.t.d.cli().ContainerLogs(ctx, c.t.handle.Container, opts)
 	if err != nil {
 		return err
 	}

@@ -216,8 +216,8 @@ func TestNameConflicts(t *testing.T) {
 func TestFailedStartLeavesNothing(t *testing.T) {
 	d, _ := startDriver(t)
 	cfg, _ := newTask(t, map[string]any{"image": busybox, "command": "/no/such/program"})
-	if _, err := d.Start(deadline(t), cfg); err == nil {
-		t.Fatal("it started")
+	if _, err := d.Start(deadline(t), cfg); err == nil || driver.Recoverable(err) {
+		t.Fatalf("Start: %v, want a permanent error", err)
 	}
 	out, err := exec.Command("docker", "ps", "-aq", "--filter", "label="+LabelAlloc+"="+cfg.AllocID).Output()
 	if err != nil || len(out) != 0 {

@@ -201,7 +201,7 @@ type pullError struct {
 func (e *pullError) Unwrap() []error { return []error{e.error, e.class} }
 
 func (im *images) transfer(ctx context.Context, p *pull, credentials string, idle *time.Timer) error {
-	res, err := im.d.cli.ImagePull(ctx, p.image, client.ImagePullOptions{RegistryAuth: credentials})
+	res, err := im.d.cli().ImagePull(ctx, p.image, client.ImagePullOptions{RegistryAuth: credentials})
 	if err != nil {
 		return err
 	}

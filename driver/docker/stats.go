@@ -32,7 +32,7 @@ func (t *task) Stats(ctx context.Context) (*api.TaskResourceUsage, error) {
 		return nil, driver.ErrNotRunning
 	default:
 	}
-	res, err := t.d.cli.ContainerStats(ctx, t.handle.Container, client.ContainerStatsOptions{})
+	res, err := t.d.cli().ContainerStats(ctx, t.handle.Container, client.ContainerStatsOptions{})
 	if cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err) {
 		return nil, driver.ErrNotRunning
 	}

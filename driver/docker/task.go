@@ -78,11 +78,15 @@ func (t *task) begin(ctx context.Context) error {
 			return fmt.Errorf("prepare the log files: %w", err)
 		}
 	}
-	if _, err := t.d.cli.ContainerStart(ctx, t.handle.Container, client.ContainerStartOptions{}); err != nil {
-		return fmt.Errorf("start the container: %w", err)
+	if _, err := t.d.cli().ContainerStart(ctx, t.handle.Container, client.ContainerStartOptions{}); err != nil {
+		err := fmt.Errorf("start the container: %w", err)
+		if cerrdefs.IsInvalidArgument(err) { // a program that is not in the image, for example
+			return driver.Permanent(err)
+		}
+		return err
 	}
 	// A failure costs the address and the image's stop signal, not the task.
-	if found, err := t.d.cli.ContainerInspect(ctx, t.handle.Container, client.ContainerInspectOptions{}); err == nil {
+	if found, err := t.d.cli().ContainerInspect(ctx, t.handle.Container, client.ContainerInspectOptions{}); err == nil {
 		t.know(found.Container)
 	} else {
 		t.d.log.Warn("a started container can't be inspected", "container", t.handle.Container, "error", err)
@@ -172,7 +176,7 @@ func (t *task) examine(ctx context.Context, e exit) (*driver.ExitResult, error) 
 	result := &driver.ExitResult{ExitCode: e.code, EndedAt: e.at}
 	var found client.ContainerInspectResult
 	err := t.d.retry(ctx, "inspect", func() (err error) {
-		found, err = t.d.cli.ContainerInspect(ctx, t.handle.Container, client.ContainerInspectOptions{})
+		found, err = t.d.cli().ContainerInspect(ctx, t.handle.Container, client.ContainerInspectOptions{})
 		return err
 	}, cerrdefs.IsNotFound)
 	state := found.Container.State
@@ -231,7 +235,7 @@ func (t *task) Signal(ctx context.Context, name string) error {
 
 // kill sends a signal; ErrNotRunning when the container has ended.
 func (t *task) kill(ctx context.Context, sig string) error {
-	_, err := t.d.cli.ContainerKill(ctx, t.handle.Container, client.ContainerKillOptions{Signal: sig})
+	_, err := t.d.cli().ContainerKill(ctx, t.handle.Container, client.ContainerKillOptions{Signal: sig})
 	if cerrdefs.IsConflict(err) || cerrdefs.IsNotFound(err) {
 		return driver.ErrNotRunning
 	}
