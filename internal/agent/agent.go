@@ -1,0 +1,383 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/driver"
+	"github.com/drover-org/drover/internal/agent/allocdir"
+	"github.com/drover-org/drover/internal/agent/fingerprint"
+	"github.com/drover-org/drover/internal/agent/localdb"
+)
+
+// Link is the way to the servers.
+type Link interface {
+	// Report passes on the observed state of an allocation. It does not wait;
+	// of several reports of an allocation the newest counts.
+	Report(*api.AllocUpdate)
+	// NodeChanged says that Agent.Node returns something new.
+	NodeChanged()
+}
+
+// Config is what an Agent needs.
+type Config struct {
+	Log     *slog.Logger
+	Now     func() time.Time         // nil: time.Now
+	Rand    func() float64           // jitter from 0 to 1; nil: random
+	Drivers map[string]driver.Driver // by name
+
+	StateDir string // identity and database; absolute
+	AllocDir string // directories of allocations; absolute; empty: <StateDir>/alloc
+	Region   string
+
+	// Fingerprint describes the node. ID, SecretID and AllocDir are filled in.
+	Fingerprint fingerprint.Config
+
+	MaxKillTimeout time.Duration     // bounds the tasks' kill timeouts; 0: DefaultMaxKillTimeout
+	KillOnExit     bool              // tasks end with the agent (dev mode)
+	HostEnv        map[string]string // environment for tasks that are not isolated; see FilterEnv
+
+	GCMaxAllocs       int           // terminal allocations kept; 0: DefaultGCMaxAllocs
+	GCDiskThreshold   float64       // percent used from which terminal ones go; 0: DefaultGCDiskThreshold
+	GCInodeThreshold  float64       // likewise; 0: DefaultGCInodeThreshold
+	GCInterval        time.Duration // between looks at the disk; 0: DefaultGCInterval
+	DriverInterval    time.Duration // between looks at the drivers; 0: DefaultDriverInterval
+	MaxExecSessions   int           // at the same time; 0: DefaultMaxExecSessions
+	MaxStreams        int           // followed files and logs at the same time; 0: DefaultMaxStreams
+	DisableRemoteExec bool
+
+	// Authorize decides about an exec session whose token came in the first
+	// frame or a header. Nil allows: the caller was authorised before.
+	Authorize func(ctx context.Context, token string, r ExecRequest) error
+}
+
+// ExecRequest is what Config.Authorize decides about.
+type ExecRequest struct {
+	Alloc    *api.Allocation
+	Task     string
+	Isolated bool // the command can't reach the host's files
+}
+
+// Defaults of a Config.
+const (
+	DefaultMaxKillTimeout   = 30 * time.Second
+	DefaultGCMaxAllocs      = 50
+	DefaultGCDiskThreshold  = 80
+	DefaultGCInodeThreshold = 70
+	DefaultGCInterval       = time.Minute
+	DefaultDriverInterval   = 30 * time.Second
+	DefaultMaxExecSessions  = 256
+	DefaultMaxStreams       = 1024
+)
+
+func (c *Config) setDefaults() {
+	def(&c.MaxKillTimeout, DefaultMaxKillTimeout)
+	def(&c.GCMaxAllocs, DefaultGCMaxAllocs)
+	def(&c.GCDiskThreshold, DefaultGCDiskThreshold)
+	def(&c.GCInodeThreshold, DefaultGCInodeThreshold)
+	def(&c.GCInterval, DefaultGCInterval)
+	def(&c.DriverInterval, DefaultDriverInterval)
+	def(&c.MaxExecSessions, DefaultMaxExecSessions)
+	def(&c.MaxStreams, DefaultMaxStreams)
+	def(&c.Region, api.DefaultRegion)
+	def(&c.AllocDir, filepath.Join(c.StateDir, "alloc"))
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Float64
+	}
+}
+
+func def[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Agent is one node. All methods may be called concurrently.
+type Agent struct {
+	cfg      Config
+	log      *slog.Logger
+	identity localdb.Identity
+	tree     *allocdir.Tree
+	db       *localdb.DB
+	link     Link
+	node     atomic.Pointer[api.Node]
+	host     hostSampler
+	execs    semaphore
+	streams  semaphore
+	watches  atomic.Pointer[watchHub] // nil outside Run
+
+	closing  chan struct{}  // closed when Run ends
+	sessions sync.WaitGroup // exec sessions, which outlive their handlers' server
+
+	driversKnown chan struct{} // closed after the first look at every driver
+	wake         chan struct{} // of size 1: there is something pending
+
+	mu        sync.RWMutex // guards what follows
+	runners   map[string]*runner
+	collected map[string]*api.AllocUpdate // removed from this node; never run again
+	pending   assignment
+	meta      map[string]*string // dynamic metadata
+	drivers   map[string]*api.DriverInfo
+}
+
+// New opens the node's state. It starts nothing.
+func New(c Config) (*Agent, error) {
+	c.setDefaults()
+	a := &Agent{
+		cfg: c, log: c.Log, runners: map[string]*runner{}, collected: map[string]*api.AllocUpdate{},
+		drivers: map[string]*api.DriverInfo{}, driversKnown: make(chan struct{}), wake: make(chan struct{}, 1),
+		closing: make(chan struct{}), execs: newSemaphore(c.MaxExecSessions), streams: newSemaphore(c.MaxStreams),
+	}
+	var err error
+	if a.identity, err = localdb.LoadIdentity(c.StateDir); err != nil {
+		return nil, err
+	}
+	if a.tree, err = allocdir.NewTree(c.AllocDir); err != nil {
+		return nil, err
+	}
+	if a.db, err = localdb.Open(localdb.Config{Dir: c.StateDir, Log: c.Log, Now: c.Now}); err != nil {
+		return nil, errors.Join(err, a.tree.Close())
+	}
+	if a.meta, err = a.db.Meta(); err == nil {
+		err = a.refreshNode()
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.db.Close(), a.tree.Close())
+	}
+	return a, nil
+}
+
+// Connect tells the agent its way to the servers. It must be called once,
+// before Run; it is apart from New because the link needs the agent first.
+func (a *Agent) Connect(l Link) { a.link = l }
+
+// NodeID returns the node's ID, which stays the same as long as the node's
+// state directory does.
+func (a *Agent) NodeID() string { return a.identity.ID }
+
+// HasAlloc reports whether the allocation is on this node.
+func (a *Agent) HasAlloc(id string) bool { return a.runner(id) != nil }
+
+func (a *Agent) runner(id string) *runner {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.runners[id]
+}
+
+// firstLook is how long Node waits for drivers that are slow to answer.
+const firstLook = 500 * time.Millisecond
+
+// Node returns the node as servers should know it, with its secret. It must
+// not be changed. Right after the start it waits a moment for the drivers.
+func (a *Agent) Node() *api.Node {
+	select {
+	case <-a.driversKnown:
+	default:
+		timer := time.NewTimer(firstLook)
+		defer timer.Stop()
+		select {
+		case <-a.driversKnown:
+		case <-timer.C:
+		}
+	}
+	return a.node.Load()
+}
+
+// refreshNode describes the machine anew.
+func (a *Agent) refreshNode() error {
+	c := a.cfg.Fingerprint
+	c.ID, c.SecretID, c.AllocDir, c.Region = a.identity.ID, a.identity.SecretID, a.cfg.AllocDir, a.cfg.Region
+	n, err := fingerprint.Node(c)
+	if err != nil {
+		return fmt.Errorf("describe this machine: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n.Meta = mergeMeta(n.Meta, a.meta)
+	n.Drivers = maps.Clone(a.drivers)
+	for _, d := range n.Drivers {
+		maps.Copy(n.Attributes, d.Attributes)
+	}
+	a.node.Store(n)
+	return nil
+}
+
+// Run runs the node until ctx ends. Tasks live on unless Config.KillOnExit.
+func (a *Agent) Run(ctx context.Context) error {
+	if a.link == nil {
+		return errors.New("agent: Connect must be called before Run")
+	}
+	var wg sync.WaitGroup
+	defer func() {
+		close(a.closing)
+		a.sessions.Wait()
+		wg.Wait()
+		if err := errors.Join(a.db.Close(), a.tree.Close()); err != nil {
+			a.log.Error("the node's state was not closed cleanly", "error", err)
+		}
+	}()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	if hub, err := newWatchHub(); err != nil {
+		a.log.Warn("file changes can't be watched, followers will poll", "error", err)
+	} else {
+		a.watches.Store(hub)
+		wg.Go(hub.run)
+		defer func() { a.watches.Store(nil); hub.close() }()
+	}
+	wg.Go(func() { a.watchDrivers(ctx) })
+	if err := a.restore(ctx, &wg); err != nil {
+		return err
+	}
+	collect := time.NewTicker(a.cfg.GCInterval)
+	defer collect.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.wake:
+			a.apply(ctx, &wg)
+			a.collectExcess()
+		case <-collect.C:
+			a.collectExcess()
+		}
+	}
+}
+
+// restore continues what an earlier agent ran.
+func (a *Agent) restore(ctx context.Context, wg *sync.WaitGroup) error {
+	list, err := a.db.Load()
+	if err != nil {
+		return err
+	}
+	// Predecessors first, so that who has to wait finds them.
+	slices.SortStableFunc(list, func(x, y *localdb.Alloc) int { return cmp.Compare(createIndex(x), createIndex(y)) })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range list {
+		if s.Collected != nil {
+			a.collected[s.ID] = s.Collected
+			continue
+		}
+		if err := a.launch(ctx, wg, s.Alloc, s.Tasks); err != nil {
+			a.log.Error("an allocation can't be continued", "alloc", s.ID, "error", err)
+		}
+	}
+	return nil
+}
+
+func createIndex(s *localdb.Alloc) uint64 {
+	if s.Alloc == nil {
+		return 0
+	}
+	return s.Alloc.CreateIndex
+}
+
+// Assign takes what servers want of this node: new and changed allocations,
+// and the IDs of those that were deleted. With full, allocs are all there are.
+// It returns at once; calls count in their order.
+func (a *Agent) Assign(full bool, allocs []*api.Allocation, gone []string) {
+	a.mu.Lock()
+	a.pending.merge(full, allocs, gone)
+	a.mu.Unlock()
+	a.nudge()
+}
+
+func (a *Agent) nudge() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// apply carries out what is pending.
+func (a *Agent) apply(ctx context.Context, wg *sync.WaitGroup) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.pending
+	a.pending = assignment{}
+	have := make(map[string]uint64, len(a.runners)+len(a.collected))
+	for id, r := range a.runners {
+		have[id] = r.index()
+	}
+	for id := range a.collected {
+		have[id] = 0
+	}
+	c := reconcile(have, p)
+	for _, alloc := range c.start {
+		if err := a.launch(ctx, wg, alloc, nil); err != nil {
+			a.log.Error("an allocation can't be started", "alloc", alloc.ID, "error", err)
+			a.link.Report(&api.AllocUpdate{ID: alloc.ID, ClientStatus: api.AllocClientFailed, ClientDescription: err.Error()})
+		}
+	}
+	for _, alloc := range c.update {
+		if r := a.runners[alloc.ID]; r != nil {
+			r.update(alloc)
+		} else if last := a.collected[alloc.ID]; last != nil && !alloc.ClientTerminal() {
+			a.link.Report(last)
+		}
+	}
+	for _, alloc := range c.absent {
+		a.link.Report(&api.AllocUpdate{ID: alloc.ID, ClientStatus: api.AllocClientComplete, TaskStates: alloc.TaskStates,
+			ClientDescription: "the node does not run it any more"})
+	}
+	for _, id := range c.remove {
+		if r := a.runners[id]; r != nil {
+			r.remove()
+			continue
+		}
+		delete(a.collected, id)
+		wg.Go(func() {
+			if err := a.db.Delete(id); err != nil {
+				a.log.Error("the node's state can't be written", "alloc", id, "error", err)
+			}
+		})
+	}
+}
+
+// launch starts the runner of an allocation. a.mu is held.
+func (a *Agent) launch(ctx context.Context, wg *sync.WaitGroup, alloc *api.Allocation, tasks map[string]*localdb.TaskRecord) error {
+	if alloc.Job == nil || alloc.Group() == nil {
+		return fmt.Errorf("allocation %s has no job with a group %q", alloc.ID, alloc.TaskGroup)
+	}
+	r, err := newRunner(a, alloc, tasks)
+	if err != nil {
+		return err
+	}
+	if prev := a.runners[alloc.PreviousAllocation]; prev != nil && mustWait(prev.allocation(), alloc) {
+		r.prev = prev
+	}
+	a.runners[alloc.ID] = r
+	wg.Go(func() {
+		defer close(r.done)
+		r.run(ctx)
+	})
+	return nil
+}
+
+// forget drops a runner whose allocation is gone from this node. last, if not
+// nil, is kept so that the allocation never runs here again.
+func (a *Agent) forget(id string, last *api.AllocUpdate) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.runners, id)
+	if last != nil {
+		a.collected[id] = last
+	}
+}
