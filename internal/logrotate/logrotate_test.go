@@ -55,11 +55,14 @@ func TestWriterKeepsLinesWhole(t *testing.T) {
 		var all []byte
 		for range rapid.IntRange(0, 60).Draw(rt, "writes") {
 			chunk := rapid.SliceOfN(rapid.SampledFrom([]byte("ab\n")), 0, 50).Draw(rt, "chunk")
-			before := w.Position()
+			before, rotates := w.Position(), w.Rotates(chunk)
 			if n, err := w.Write(chunk); err != nil || n != len(chunk) {
 				rt.Fatalf("Write: %d of %d, %v", n, len(chunk), err)
 			}
 			all = append(all, chunk...)
+			if rotates && w.pos.Index == before.Index {
+				rt.Fatalf("Rotates(%q) at %v, but the file is the same", chunk, before)
+			}
 			if since, err := w.Since(before); err != nil {
 				rt.Fatal(err)
 			} else if w.pos.Index-before.Index < cfg.MaxFiles && since != int64(len(chunk)) {
