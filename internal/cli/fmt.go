@@ -11,11 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/hashicorp/hcl/v2/hclwrite"
-
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/jobspec"
 )
 
 type fmtOptions struct {
@@ -50,7 +47,7 @@ func runFmt(e *env, o *fmtOptions, args []string) error {
 		if err != nil {
 			return err
 		}
-		out, err := formatted("standard input", text)
+		out, err := jobspec.Format("standard input", text)
 		if err != nil {
 			return err
 		}
@@ -87,7 +84,7 @@ func (e *env) formatFile(path string, o *fmtOptions) (differs bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	out, err := formatted(path, text)
+	out, err := jobspec.Format(path, text)
 	if err != nil || bytes.Equal(text, out) {
 		return false, err
 	}
@@ -102,14 +99,6 @@ func (e *env) formatFile(path string, o *fmtOptions) (differs bool, err error) {
 		return false, err
 	}
 	return true, os.WriteFile(path, out, info.Mode().Perm())
-}
-
-// formatted lays text out, if it is HCL.
-func formatted(name string, text []byte) ([]byte, error) {
-	if _, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos); diags.HasErrors() {
-		return nil, api.Errorf(api.CodeInvalid, "%s", diags.Error())
-	}
-	return hclwrite.Format(text), nil
 }
 
 func hclFiles(path string, recursive bool) ([]string, error) {

@@ -51,7 +51,7 @@ func runJobPlan(ctx context.Context, e *env, o *jobPlanOptions, args []string) e
 	if err != nil {
 		return err
 	}
-	job, _, err := e.readJob(ctx, path, &o.file)
+	job, _, err := e.readJob(path, &o.file)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func runJobRun(ctx context.Context, e *env, o *jobRunOptions, args []string) err
 	if err != nil {
 		return err
 	}
-	job, submission, err := e.readJob(ctx, path, &o.file)
+	job, submission, err := e.readJob(path, &o.file)
 	if err != nil {
 		return err
 	}

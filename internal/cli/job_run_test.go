@@ -91,6 +91,7 @@ func TestJobRunFollowsTheDeployment(t *testing.T) {
 			event(api.EventDriver, 2, api.DetailDriverMessage, "Pulling image"), event(api.EventStarted, 3))}
 	})
 	out.waitFor(t, "allocation 33333333 (web) running")
+	out.waitFor(t, "web 0 of 1 healthy")
 	f.set(func() { f.answers["/v1/deployment/"+deployID] = deployment(api.DeploymentSuccessful, 1) })
 	r := result{<-code, out.String(), errs.String()}
 	r.want(t, exitOK, `job "web" registered`, "Pulling image", "web 0 of 1 healthy", "web 1 of 1 healthy", "deployed in")

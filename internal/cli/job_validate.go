@@ -28,7 +28,7 @@ func runJobValidate(ctx context.Context, e *env, o *jobValidateOptions, args []s
 	if err != nil {
 		return err
 	}
-	job, _, err := e.readJob(ctx, path, &o.file)
+	job, _, err := e.readJob(path, &o.file)
 	if err != nil {
 		return err
 	}

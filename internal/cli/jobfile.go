@@ -1,9 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -12,22 +9,19 @@ import (
 	"strings"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/jobspec"
 )
-
-const maxJobFile = 16 << 20 // bytes
 
 // jobFileOptions are the flags of verbs that read a job file.
 type jobFileOptions struct {
 	vars, varFiles listFlag
 	json           bool
-	hcl2Strict     bool
 }
 
 func (o *jobFileOptions) flags(fs *flag.FlagSet) {
 	fs.Var(&o.vars, "var", "`NAME=VALUE` of a variable of the file (may be repeated)")
 	fs.Var(&o.varFiles, "var-file", "`FILE` with values of variables (may be repeated)")
-	fs.BoolVar(&o.json, "json", false, "the file is JSON, whatever its name says")
-	fs.BoolVar(&o.hcl2Strict, "hcl2-strict", true, "fail on values for variables that the file does not declare")
+	fs.BoolVar(&o.json, "json", false, "the file is JSON and nothing else")
 }
 
 // repeat writes the flags again, for a command that uses the same file.
@@ -47,19 +41,49 @@ func (o *jobFileOptions) repeat() string {
 
 // readJob reads the job that a file, or with "-" standard input, describes,
 // and the text as it is kept with the job.
-func (e *env) readJob(ctx context.Context, path string, o *jobFileOptions) (*api.Job, *api.JobSubmission, error) {
-	text, err := e.readFile(path)
+func (e *env) readJob(path string, o *jobFileOptions) (*api.Job, *api.JobSubmission, error) {
+	text, err := e.readSource(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	if o.json || strings.HasSuffix(path, ".json") || looksLikeJSON(text) {
-		job, err := jsonJob(path, text)
-		return job, &api.JobSubmission{Source: string(text), Format: "json"}, err
+	kept := &api.JobSubmission{Source: string(text), Format: "hcl2"}
+	if strings.HasPrefix(strings.TrimSpace(string(text)), "{") {
+		kept.Format = "json"
+	} else if o.json {
+		return nil, nil, api.Errorf(api.CodeInvalid, "%s is no JSON: it does not begin with {", path)
 	}
-	return e.parseHCL(ctx, path, text, o)
+	in := jobspec.Options{Env: e.Env, AllowFS: true, BaseDir: filepath.Dir(path)}
+	if in.Vars, err = o.values(); err != nil {
+		return nil, nil, err
+	}
+	kept.VariableFlags = in.Vars
+	for _, f := range o.varFiles {
+		src, err := e.readSource(f)
+		if err != nil {
+			return nil, nil, err
+		}
+		in.VarFiles = append(in.VarFiles, jobspec.File{Name: f, Src: src})
+		kept.Variables += string(src) + "\n"
+	}
+	job, err := jobspec.Parse(path, text, in)
+	return job, kept, err
 }
 
-func (e *env) readFile(path string) ([]byte, error) {
+// values are the -var flags by name.
+func (o *jobFileOptions) values() (map[string]string, error) {
+	out := map[string]string{}
+	for _, v := range o.vars {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return nil, usagef("-var %q is not NAME=VALUE", v)
+		}
+		out[name] = value
+	}
+	return out, nil
+}
+
+// readSource reads a file of bounded size, or with "-" standard input.
+func (e *env) readSource(path string) ([]byte, error) {
 	r := e.In
 	if path != "-" {
 		f, err := os.Open(path)
@@ -69,33 +93,9 @@ func (e *env) readFile(path string) ([]byte, error) {
 		defer func() { _ = f.Close() }()
 		r = f
 	}
-	text, err := io.ReadAll(io.LimitReader(r, maxJobFile+1))
+	text, err := io.ReadAll(io.LimitReader(r, jobspec.MaxSource+1))
 	if err != nil {
-		return nil, fmt.Errorf("read the job file: %w", err)
-	}
-	if len(text) > maxJobFile {
-		return nil, api.Errorf(api.CodeTooLarge, "job file %s is larger than %s", path, bytesText(maxJobFile))
+		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return text, nil
-}
-
-func looksLikeJSON(text []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) }
-
-// jsonJob decodes {"Job": {…}} or a bare job.
-func jsonJob(path string, text []byte) (*api.Job, error) {
-	var wrapped struct{ Job *api.Job }
-	if err := json.Unmarshal(text, &wrapped); err != nil {
-		return nil, api.Errorf(api.CodeInvalid, "%s: %w", filepath.Base(path), err)
-	}
-	if wrapped.Job != nil {
-		return wrapped.Job, nil
-	}
-	job := new(api.Job)
-	if err := json.Unmarshal(text, job); err != nil {
-		return nil, api.Errorf(api.CodeInvalid, "%s: %w", filepath.Base(path), err)
-	}
-	if job.ID == "" && job.Name == "" {
-		return nil, api.Errorf(api.CodeInvalid, "%s holds no job: it has neither \"Job\" nor \"ID\"", filepath.Base(path))
-	}
-	return job, nil
 }

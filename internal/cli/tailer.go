@@ -107,8 +107,9 @@ func (t *tailer) job(ctx context.Context, job *api.JobListStub) error {
 }
 
 // followJob returns when the job is dead and all its allocations have ended.
-func (t *tailer) followJob(ctx context.Context, job *api.JobListStub) error {
-	ctx, cancel := context.WithCancel(ctx)
+// What was started meanwhile goes on: its context is the caller's.
+func (t *tailer) followJob(sources context.Context, job *api.JobListStub) error {
+	ctx, cancel := context.WithCancel(sources)
 	type news struct {
 		status string
 		allocs []*api.AllocListStub
@@ -151,7 +152,7 @@ func (t *tailer) followJob(ctx context.Context, job *api.JobListStub) error {
 			case n.status != "":
 				status = n.status
 			default:
-				running = t.seeAll(ctx, n.allocs, !listed)
+				running = t.seeAll(sources, n.allocs, !listed)
 				listed = true
 			}
 		}
