@@ -83,7 +83,7 @@ func newWorld(t *testing.T, change ...func(*httpapi.Config)) *world {
 	})
 	w.node = &fakeNode{id: nodeID, allocs: map[string]bool{}}
 	cfg := httpapi.Config{
-		Log: quiet, Agent: fakeAgent{}, Metrics: prometheus.NewRegistry(), Server: w.server, Node: w.node,
+		Log: quiet, Now: func() time.Time { return start }, Agent: fakeAgent{}, Metrics: prometheus.NewRegistry(), Server: w.server, Node: w.node,
 		NodeConnected: func(string) bool { return false },
 	}
 	for _, f := range change {

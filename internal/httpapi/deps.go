@@ -5,6 +5,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/drover-org/drover/api"
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,7 @@ import (
 // set.
 type Config struct {
 	Log     *slog.Logger
+	Now     func() time.Time
 	Agent   Agent
 	Metrics prometheus.Gatherer
 

@@ -40,7 +40,7 @@ type metricSample struct {
 // scraper reads.
 func (a *routes) metrics() http.Handler {
 	scrape := promhttp.HandlerFor(a.Metrics, promhttp.HandlerOpts{})
-	summary := web.Wrap(a.Log, func(*http.Request) (any, error) { return summarise(a.Metrics) })
+	summary := web.Wrap(a.Log, func(*http.Request) (any, error) { return summarise(a.Metrics, a.Now()) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch format := web.ParamsOf(r).String("format"); format {
 		case "":
@@ -53,20 +53,18 @@ func (a *routes) metrics() http.Handler {
 	})
 }
 
-func summarise(g prometheus.Gatherer) (*metricsSummary, error) {
+func summarise(g prometheus.Gatherer, now time.Time) (*metricsSummary, error) {
 	families, err := g.Gather()
 	if err != nil {
 		return nil, err
 	}
-	out := &metricsSummary{Gauges: []metricValue{}, Points: []metricValue{}, Counters: []metricSample{}, Samples: []metricSample{}}
-	newest := int64(0)
+	out := &metricsSummary{Timestamp: now.UTC().Format("2006-01-02 15:04:05 -0700 MST"), Gauges: []metricValue{}, Points: []metricValue{}, Counters: []metricSample{}, Samples: []metricSample{}}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			labels := make(map[string]string, len(m.GetLabel()))
 			for _, l := range m.GetLabel() {
 				labels[l.GetName()] = l.GetValue()
 			}
-			newest = max(newest, m.GetTimestampMs())
 			name := f.GetName()
 			switch {
 			case m.GetGauge() != nil:
@@ -81,9 +79,6 @@ func summarise(g prometheus.Gatherer) (*metricsSummary, error) {
 				out.Samples = append(out.Samples, sampleOf(name, m.GetSummary().GetSampleCount(), m.GetSummary().GetSampleSum(), labels))
 			}
 		}
-	}
-	if newest > 0 {
-		out.Timestamp = time.UnixMilli(newest).UTC().Format(time.RFC3339)
 	}
 	slices.SortStableFunc(out.Gauges, func(a, b metricValue) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortStableFunc(out.Samples, func(a, b metricSample) int { return strings.Compare(a.Name, b.Name) })

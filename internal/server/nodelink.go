@@ -34,6 +34,10 @@ func (s *Server) RegisterNode(ctx context.Context, node *api.Node) (time.Duratio
 	n := node.Copy()
 	n.NodePool = cmp.Or(n.NodePool, api.DefaultNodePool)
 	n.Status, n.StatusDescription = api.NodeReady, ""
+	n.Events, n.DrainStrategy, n.Drain, n.LastDrain = nil, nil, false, nil // the servers' own
+	if n.SchedulingEligibility != api.NodeIneligible {
+		n.SchedulingEligibility = api.NodeEligible
+	}
 	n.ComputedClass = computedClass(n)
 	if old == nil || !sameNode(old, n) {
 		cmd := &store.RegisterNode{Node: n, Now: s.now().UnixNano()}
