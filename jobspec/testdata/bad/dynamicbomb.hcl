@@ -1,0 +1,13 @@
+job "x" {
+  dynamic "group" {
+    for_each = range(1000)
+    labels   = ["g${group.value}"]
+    content {
+      dynamic "task" {
+        for_each = range(1000)
+        labels   = ["t${task.value}"]
+        content {}
+      }
+    }
+  }
+}

@@ -1,0 +1,12 @@
+job "a" {
+  group {
+    task "x" "y" {}
+    network {
+      port { }
+    }
+    restart {}
+    restart {}
+    meta { a = 1 }
+    meta = { b = 2 }
+  }
+}
