@@ -1,0 +1,207 @@
+package config
+
+import (
+	"net"
+	"strconv"
+	"time"
+)
+
+// Config is how an agent runs. The key tags name the keys of files; what the
+// keys mean stands in keys.go.
+type Config struct {
+	Dev bool // not a key: server and node in memory and a temporary directory
+
+	Region     string `key:"region"`
+	Datacenter string `key:"datacenter"`
+	Name       string `key:"name"` // empty: the host's name
+	DataDir    string `key:"data_dir"`
+	LogLevel   string `key:"log_level"`
+	LogJSON    bool   `key:"log_json"`
+
+	BindAddr          string    `key:"bind_addr"`
+	AllowInsecureBind bool      `key:"allow_insecure_bind"`
+	Ports             Ports     `key:"ports"`
+	Addresses         Addresses `key:"addresses"`
+	Advertise         Addresses `key:"advertise"`
+
+	Server  Server            `key:"server"`
+	Client  Client            `key:"client"`
+	Limits  Limits            `key:"limits"`
+	Plugins map[string]Plugin `key:"plugin"`
+
+	HTTPHeaders map[string]string `key:"http_api_response_headers"`
+}
+
+// Ports of this agent; 0 takes any that is free.
+type Ports struct {
+	HTTP int `key:"http"`
+	RPC  int `key:"rpc"`
+}
+
+// Addresses are per port: where to listen (instead of Config.BindAddr), or
+// what to tell others, with or without a port.
+type Addresses struct {
+	HTTP string `key:"http"`
+	RPC  string `key:"rpc"`
+}
+
+// Server is the server part.
+type Server struct {
+	Enabled         bool   `key:"enabled"`
+	BootstrapExpect int    `key:"bootstrap_expect"`
+	DataDir         string `key:"data_dir"` // empty: <data_dir>/server
+
+	HeartbeatGrace         time.Duration `key:"heartbeat_grace"`
+	MinHeartbeatTTL        time.Duration `key:"min_heartbeat_ttl"`
+	MaxHeartbeatsPerSecond float64       `key:"max_heartbeats_per_second"`
+	FailoverHeartbeatTTL   time.Duration `key:"failover_heartbeat_ttl"`
+
+	JobGCInterval         time.Duration `key:"job_gc_interval"`
+	JobGCThreshold        time.Duration `key:"job_gc_threshold"`
+	EvalGCThreshold       time.Duration `key:"eval_gc_threshold"`
+	BatchEvalGCThreshold  time.Duration `key:"batch_eval_gc_threshold"`
+	NodeGCThreshold       time.Duration `key:"node_gc_threshold"`
+	DeploymentGCThreshold time.Duration `key:"deployment_gc_threshold"`
+}
+
+// Client is the node part.
+type Client struct {
+	Enabled    bool              `key:"enabled"`
+	StateDir   string            `key:"state_dir"` // empty: <data_dir>/client
+	AllocDir   string            `key:"alloc_dir"` // empty: <data_dir>/alloc
+	Servers    []string          `key:"servers"`   // rpc addresses
+	ServerJoin ServerJoin        `key:"server_join"`
+	NodeClass  string            `key:"node_class"`
+	NodePool   string            `key:"node_pool"`
+	Meta       map[string]string `key:"meta"`
+
+	NetworkInterface string `key:"network_interface"`
+	NetworkSpeed     int    `key:"network_speed"` // Mbit/s
+	CPUTotalCompute  int    `key:"cpu_total_compute"`
+	MemoryTotalMB    int    `key:"memory_total_mb"`
+	DiskTotalMB      int    `key:"disk_total_mb"`
+	DiskFreeMB       int    `key:"disk_free_mb"`
+	ReservableCores  string `key:"reservable_cores"` // like "0-3,8"
+	MinDynamicPort   int    `key:"min_dynamic_port"`
+	MaxDynamicPort   int    `key:"max_dynamic_port"`
+	NodeMaxAllocs    int    `key:"node_max_allocs"`
+	CgroupParent     string `key:"cgroup_parent"`
+
+	Reserved     Reserved               `key:"reserved"`
+	HostVolumes  map[string]HostVolume  `key:"host_volume"`
+	HostNetworks map[string]HostNetwork `key:"host_network"`
+
+	MaxKillTimeout    time.Duration `key:"max_kill_timeout"`
+	DisableRemoteExec bool          `key:"disable_remote_exec"`
+	GCInterval        time.Duration `key:"gc_interval"`
+	GCDiskThreshold   float64       `key:"gc_disk_usage_threshold"`
+	GCInodeThreshold  float64       `key:"gc_inode_usage_threshold"`
+	GCMaxAllocs       int           `key:"gc_max_allocs"`
+}
+
+// ServerJoin names servers like Client.Servers does.
+type ServerJoin struct {
+	StartJoin []string `key:"start_join"`
+	RetryJoin []string `key:"retry_join"`
+}
+
+// Reserved is what tasks do not get.
+type Reserved struct {
+	CPU      int    `key:"cpu"`            // MHz
+	MemoryMB int    `key:"memory"`         // MiB
+	DiskMB   int    `key:"disk"`           // MiB
+	Cores    string `key:"cores"`          // like "0-1"
+	Ports    string `key:"reserved_ports"` // like "22,8000-8100"
+}
+
+// HostVolume is a directory offered to tasks.
+type HostVolume struct {
+	Path     string `key:"path"`
+	ReadOnly bool   `key:"read_only"`
+}
+
+// HostNetwork is a network offered for ports.
+type HostNetwork struct {
+	CIDR          string `key:"cidr"`
+	Interface     string `key:"interface"`
+	ReservedPorts string `key:"reserved_ports"`
+}
+
+// Limits bound what callers may take.
+type Limits struct {
+	HTTPMaxConnsPerClient int           `key:"http_max_conns_per_client"` // 0: no bound
+	RPCHandshakeTimeout   time.Duration `key:"rpc_handshake_timeout"`
+}
+
+// Plugin is a driver's configuration, which the driver checks.
+type Plugin struct {
+	Config map[string]any `key:"config"`
+}
+
+// Default returns the configuration of an agent that is told nothing.
+func Default() *Config {
+	return &Config{
+		Region: "global", Datacenter: "dc1", LogLevel: "INFO",
+		BindAddr: "127.0.0.1",
+		Ports:    Ports{HTTP: 4646, RPC: 4647},
+		Server: Server{
+			BootstrapExpect: 1,
+			HeartbeatGrace:  10 * time.Second, MinHeartbeatTTL: 10 * time.Second, MaxHeartbeatsPerSecond: 50,
+			FailoverHeartbeatTTL: 5 * time.Minute,
+			JobGCInterval:        5 * time.Minute, JobGCThreshold: 4 * time.Hour, EvalGCThreshold: time.Hour,
+			BatchEvalGCThreshold: 24 * time.Hour, NodeGCThreshold: 24 * time.Hour, DeploymentGCThreshold: time.Hour,
+		},
+		Client: Client{
+			NodePool: "default", MinDynamicPort: 20000, MaxDynamicPort: 32000,
+			MaxKillTimeout: 30 * time.Second,
+			GCInterval:     time.Minute, GCDiskThreshold: 80, GCInodeThreshold: 70, GCMaxAllocs: 50,
+		},
+		Limits: Limits{HTTPMaxConnsPerClient: 100, RPCHandshakeTimeout: 5 * time.Second},
+	}
+}
+
+// Dev returns the configuration of a dev agent: server and node in one
+// process, on the loopback interface, with raw_exec.
+func Dev() *Config {
+	c := Default()
+	c.Dev = true
+	c.Server.Enabled, c.Client.Enabled = true, true
+	c.Limits.HTTPMaxConnsPerClient = 0
+	c.Plugins = map[string]Plugin{"raw_exec": {Config: map[string]any{"enabled": true}}}
+	return c
+}
+
+// HTTPBind is where to listen for the API, host:port.
+func (c *Config) HTTPBind() string { return join(c.Addresses.HTTP, c.BindAddr, c.Ports.HTTP) }
+
+// RPCBind is where to listen for nodes and servers, host:port.
+func (c *Config) RPCBind() string { return join(c.Addresses.RPC, c.BindAddr, c.Ports.RPC) }
+
+// ServerAddresses returns where a node finds servers, host:port.
+func (c *Config) ServerAddresses() []string {
+	var out []string
+	for _, list := range [][]string{c.Client.Servers, c.Client.ServerJoin.RetryJoin, c.Client.ServerJoin.StartJoin} {
+		for _, s := range list {
+			if _, _, err := net.SplitHostPort(s); err != nil {
+				s = net.JoinHostPort(s, strconv.Itoa(Default().Ports.RPC))
+			}
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func join(host, other string, port int) string {
+	if host == "" {
+		host = other
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// Reloadable is what a running agent takes from a changed configuration.
+type Reloadable struct {
+	LogLevel string
+}
+
+// Reloadable returns the part that can change without a restart.
+func (c *Config) Reloadable() Reloadable { return Reloadable{LogLevel: c.LogLevel} }

@@ -1,0 +1,184 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Validate returns everything that is wrong, each with the key and the remedy.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	if !c.Server.Enabled && !c.Client.Enabled {
+		bad("neither server.enabled nor client.enabled is true: nothing is to be run; try -dev")
+	}
+	for _, n := range []struct{ key, value string }{{"region", c.Region}, {"datacenter", c.Datacenter}, {"name", c.Name}} {
+		if n.value == "" || strings.ContainsFunc(n.value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '/' }) {
+			bad("%s %q must be a name without spaces and slashes", n.key, n.value)
+		}
+	}
+	if _, err := ParseLevel(c.LogLevel); err != nil {
+		bad("log_level: %w", err)
+	}
+	c.validateDirs(bad)
+	c.validateNetwork(bad)
+	if c.Server.Enabled {
+		c.Server.validate(bad)
+	}
+	if c.Client.Enabled {
+		c.validateClient(bad)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateDirs(bad func(string, ...any)) {
+	if c.DataDir == "" && !c.Dev {
+		bad("data_dir is required: set it to a directory that only the agent uses, such as /var/lib/drover")
+	}
+	for _, d := range []struct{ key, dir string }{
+		{"data_dir", c.DataDir}, {"server.data_dir", c.Server.DataDir}, {"client.state_dir", c.Client.StateDir}, {"client.alloc_dir", c.Client.AllocDir},
+	} {
+		if d.dir != "" && !filepath.IsAbs(d.dir) {
+			bad("%s %q must be an absolute path", d.key, d.dir)
+		}
+	}
+}
+
+func (c *Config) validateNetwork(bad func(string, ...any)) {
+	for _, p := range []struct {
+		key  string
+		port int
+	}{{"ports.http", c.Ports.HTTP}, {"ports.rpc", c.Ports.RPC}} {
+		if p.port < 0 || p.port > 65535 {
+			bad("%s %d is not a port: 0 to 65535", p.key, p.port)
+		}
+	}
+	if c.Ports.HTTP == c.Ports.RPC && c.Ports.HTTP != 0 {
+		bad("ports.http and ports.rpc are both %d: they must differ", c.Ports.HTTP)
+	}
+	for _, a := range []struct {
+		key, addr string
+		listens   bool
+	}{{"bind_addr", c.BindAddr, false}, {"addresses.http", c.Addresses.HTTP, true}, {"addresses.rpc", c.Addresses.RPC, c.Server.Enabled}} {
+		addr, key := a.addr, a.key
+		if addr == "" && key != "bind_addr" {
+			addr, key = c.BindAddr, "bind_addr"
+		}
+		if net.ParseIP(addr) == nil {
+			if a.key == key {
+				bad("%s %q must be an IP address, such as 127.0.0.1 or 0.0.0.0", a.key, a.addr)
+			}
+			continue
+		}
+		if a.listens && !net.ParseIP(addr).IsLoopback() && !c.AllowInsecureBind {
+			bad("%s %s lets everybody who reaches it run commands on this machine, because there are no ACLs yet: bind to 127.0.0.1, or set allow_insecure_bind = true if the network is private",
+				key, addr)
+		}
+	}
+	for _, a := range []struct{ key, addr string }{{"advertise.http", c.Advertise.HTTP}, {"advertise.rpc", c.Advertise.RPC}} {
+		if host, _, err := net.SplitHostPort(a.addr); a.addr != "" && (strings.Contains(a.addr, "{{") || err == nil && host == "") {
+			bad("%s %q must be a host or host:port", a.key, a.addr)
+		}
+	}
+	if c.Limits.HTTPMaxConnsPerClient < 0 {
+		bad("limits.http_max_conns_per_client %d must not be negative: 0 is no bound", c.Limits.HTTPMaxConnsPerClient)
+	}
+}
+
+func (s *Server) validate(bad func(string, ...any)) {
+	if s.BootstrapExpect != 1 {
+		bad("server.bootstrap_expect %d: a region has one server so far, so it must be 1", s.BootstrapExpect)
+	}
+	if s.MaxHeartbeatsPerSecond <= 0 {
+		bad("server.max_heartbeats_per_second %v must be above 0", s.MaxHeartbeatsPerSecond)
+	}
+	if s.MinHeartbeatTTL <= 0 || s.HeartbeatGrace <= 0 || s.FailoverHeartbeatTTL <= 0 {
+		bad("server.min_heartbeat_ttl, heartbeat_grace and failover_heartbeat_ttl must be above 0")
+	}
+	if s.JobGCInterval <= 0 {
+		bad("server.job_gc_interval %v must be above 0", s.JobGCInterval)
+	}
+	if min(s.JobGCThreshold, s.EvalGCThreshold, s.BatchEvalGCThreshold, s.NodeGCThreshold, s.DeploymentGCThreshold) < 0 {
+		bad("server: thresholds of collection must not be negative")
+	}
+}
+
+func (c *Config) validateClient(bad func(string, ...any)) {
+	cl := &c.Client
+	if !c.Server.Enabled && len(c.ServerAddresses()) == 0 {
+		bad("client.servers is empty: a node without a server in the same agent needs at least one address")
+	}
+	if cl.MinDynamicPort < 1 || cl.MaxDynamicPort > 65535 || cl.MinDynamicPort > cl.MaxDynamicPort {
+		bad("client.min_dynamic_port %d and max_dynamic_port %d must be ports in this order", cl.MinDynamicPort, cl.MaxDynamicPort)
+	}
+	for name, v := range cl.HostVolumes {
+		if !filepath.IsAbs(v.Path) {
+			bad("client.host_volume %q: path %q must be absolute", name, v.Path)
+		}
+	}
+	for _, n := range []struct {
+		key   string
+		value int
+	}{
+		{"network_speed", cl.NetworkSpeed}, {"cpu_total_compute", cl.CPUTotalCompute}, {"memory_total_mb", cl.MemoryTotalMB},
+		{"disk_total_mb", cl.DiskTotalMB}, {"disk_free_mb", cl.DiskFreeMB}, {"node_max_allocs", cl.NodeMaxAllocs},
+		{"reserved.cpu", cl.Reserved.CPU}, {"reserved.memory", cl.Reserved.MemoryMB}, {"reserved.disk", cl.Reserved.DiskMB}, {"gc_max_allocs", cl.GCMaxAllocs},
+	} {
+		if n.value < 0 {
+			bad("client.%s %d must not be negative", n.key, n.value)
+		}
+	}
+	for _, s := range []struct{ key, set string }{{"reservable_cores", cl.ReservableCores}, {"reserved.cores", cl.Reserved.Cores}} {
+		if _, err := ParseCores(s.set); err != nil {
+			bad("client.%s: %w", s.key, err)
+		}
+	}
+}
+
+// ParseLevel reads a log level: TRACE, DEBUG, INFO, WARN or ERROR, in any case.
+func ParseLevel(s string) (slog.Level, error) {
+	switch strings.ToUpper(s) {
+	case "TRACE", "DEBUG":
+		return slog.LevelDebug, nil
+	case "INFO":
+		return slog.LevelInfo, nil
+	case "WARN":
+		return slog.LevelWarn, nil
+	case "ERROR", "ERR":
+		return slog.LevelError, nil
+	}
+	return 0, fmt.Errorf("%q is not a level: TRACE, DEBUG, INFO, WARN or ERROR", s)
+}
+
+// maxCore bounds the numbers of ParseCores.
+const maxCore = 4095
+
+// ParseCores reads a set of cores like "0-3,8".
+func ParseCores(s string) ([]uint16, error) {
+	var out []uint16
+	if strings.TrimSpace(s) == "" {
+		return nil, nil
+	}
+	for part := range strings.SplitSeq(s, ",") {
+		low, high, isRange := strings.Cut(strings.TrimSpace(part), "-")
+		if !isRange {
+			high = low
+		}
+		from, err1 := strconv.Atoi(low)
+		to, err2 := strconv.Atoi(high)
+		if err1 != nil || err2 != nil || from < 0 || to < from || to > maxCore {
+			return nil, fmt.Errorf("%q is not a set of cores: write it like \"0-3,8\"", s)
+		}
+		for i := from; i <= to; i++ {
+			out = append(out, uint16(i))
+		}
+	}
+	return out, nil
+}
