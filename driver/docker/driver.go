@@ -87,6 +87,8 @@ func (d *Driver) renew(ctx context.Context) {
 	if err != nil {
 		return // it was possible before
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if _, err := fresh.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 		fresh.Close()
 		return

@@ -93,6 +93,8 @@ func (d *Driver) compare(ctx context.Context) error {
 		believed = append(believed, t)
 	}
 	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	list, err := d.cli().ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", LabelAlloc)})
 	if err != nil {
 		return err

@@ -109,6 +109,7 @@ func TestExecTerminal(t *testing.T) {
 	d, _ := startDriver(t)
 	task := idle(t, d)
 	in, typed := io.Pipe()
+	defer in.Close()
 	sizes := make(chan api.TerminalSize, 2)
 	out := &watched{}
 	finished := make(chan *driver.ExitResult, 1)
