@@ -36,7 +36,9 @@ type Driver interface {
 	// Recover makes a Task from the Handle of one started before, by this
 	// process or an earlier one. A task that ended meanwhile is recovered
 	// too, and its Wait returns the result at once. ErrGone means that
-	// nothing is known of it.
+	// nothing is known of it. An empty Handle asks by cfg.ID for what a Start
+	// left that was cut off with its process; a driver whose next Start
+	// replaces such a task may answer ErrGone.
 	Recover(ctx context.Context, cfg *TaskConfig, h Handle) (Task, error)
 }
 

@@ -292,6 +292,9 @@ func (d *Driver) remove(ctx context.Context, id string) error {
 // Recover finds the container of h again. While the Engine does not answer it
 // returns a Task all the same, whose Wait ends when the Engine tells.
 func (d *Driver) Recover(ctx context.Context, cfg *driver.TaskConfig, h driver.Handle) (driver.Task, error) {
+	if len(h) == 0 {
+		return nil, driver.ErrGone // Start replaces a container that was left
+	}
 	if err := d.ready(ctx); err != nil {
 		return nil, err
 	}

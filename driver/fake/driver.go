@@ -191,9 +191,11 @@ func (d *Driver) Start(ctx context.Context, cfg *driver.TaskConfig) (driver.Task
 
 // Recover implements driver.Driver.
 func (d *Driver) Recover(_ context.Context, cfg *driver.TaskConfig, h driver.Handle) (driver.Task, error) {
-	var want record
-	if err := json.Unmarshal(h, &want); err != nil {
-		return nil, driver.Permanent(fmt.Errorf("handle of task %s: %w", cfg.ID, err))
+	var want record // empty: any run, of a Start that was cut off
+	if len(h) > 0 {
+		if err := json.Unmarshal(h, &want); err != nil {
+			return nil, driver.Permanent(fmt.Errorf("handle of task %s: %w", cfg.ID, err))
+		}
 	}
 	s, err := parse(cfg.Config)
 	if err != nil {
@@ -210,7 +212,7 @@ func (d *Driver) Recover(_ context.Context, cfg *driver.TaskConfig, h driver.Han
 	if err := json.Unmarshal(b, &have); err != nil {
 		return nil, fmt.Errorf("recover task %s: %w", cfg.ID, err)
 	}
-	if have.Run != want.Run {
+	if len(h) > 0 && have.Run != want.Run {
 		return nil, driver.ErrGone
 	}
 	t := d.task(cfg, s, have)

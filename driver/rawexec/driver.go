@@ -134,9 +134,11 @@ func (d *Driver) Start(ctx context.Context, cfg *driver.TaskConfig) (driver.Task
 
 // Recover implements driver.Driver.
 func (d *Driver) Recover(ctx context.Context, cfg *driver.TaskConfig, encoded driver.Handle) (driver.Task, error) {
-	var h handle
-	if err := json.Unmarshal(encoded, &h); err != nil {
-		return nil, driver.Permanent(fmt.Errorf("handle of task %s: %w", cfg.ID, err))
+	h := handle{Task: cfg.ID, Group: d.cfg.CgroupParent} // any run, of a Start that was cut off
+	if len(encoded) > 0 {
+		if err := json.Unmarshal(encoded, &h); err != nil {
+			return nil, driver.Permanent(fmt.Errorf("handle of task %s: %w", cfg.ID, err))
+		}
 	}
 	if _, err := os.Stat(cfg.StateDir); errors.Is(err, os.ErrNotExist) {
 		return nil, driver.ErrGone
@@ -151,7 +153,8 @@ func (d *Driver) Recover(ctx context.Context, cfg *driver.TaskConfig, encoded dr
 	}
 	tasks, err := t.alloc.sup.Tasks(ctx)
 	for _, known := range tasks {
-		if known.ID == h.Task && known.Run == h.Run {
+		if known.ID == h.Task && (known.Run == h.Run || h.Run == "") {
+			t.handle.Run, h.Run = known.Run, known.Run
 			t.startedAt = known.StartedAt
 			if h.Group != "" {
 				t.group = d.hierarchies.At(h.Group, h.groupName())
