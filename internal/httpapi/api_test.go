@@ -77,8 +77,15 @@ var start = time.Date(2026, 11, 23, 22, 0, 0, 0, time.UTC)
 func newWorld(t *testing.T, change ...func(*httpapi.Config)) *world {
 	log := storetest.New()
 	w := &world{t: t, store: log.Store, log: log}
+	w.build(t, change...)
+	return w
+}
+
+// build makes the server and its handler and registers the node.
+func (w *world) build(t testing.TB, change ...func(*httpapi.Config)) {
+	t.Helper()
 	w.server = server.New(server.Config{
-		Store: w.store, Proposer: log, Cluster: w, Liveness: w, Collector: w, Authorizer: w, Region: "global",
+		Store: w.store, Proposer: w.log, Cluster: w, Liveness: w, Collector: w, Authorizer: w, Region: "global",
 		Drivers: []string{"raw_exec", "docker"}, Log: quiet, Now: func() time.Time { return start }, NewID: w.newID,
 	})
 	w.node = &fakeNode{id: nodeID, allocs: map[string]bool{}}
@@ -90,8 +97,9 @@ func newWorld(t *testing.T, change ...func(*httpapi.Config)) *world {
 		f(&cfg)
 	}
 	w.serve(cfg)
-	w.register(nodeID)
-	return w
+	if _, err := w.server.RegisterNode(t.Context(), testNode(nodeID)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (w *world) serve(cfg httpapi.Config) {

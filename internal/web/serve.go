@@ -27,7 +27,7 @@ func Serve(c Config, next http.Handler) http.Handler {
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			cause := recover()
-			if cause != nil && cause != http.ErrAbortHandler { //nolint:errorlint // a sentinel that is panicked with
+			if cause != nil && cause != http.ErrAbortHandler {
 				c.Log.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", cause, "stack", string(debug.Stack()))
 				if rec.status == 0 {
 					WriteError(rec, &api.Error{Code: api.CodeInternal, Message: "internal error; the agent's log at the time of this request tells the cause"})
