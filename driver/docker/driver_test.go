@@ -5,11 +5,14 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/moby/moby/client/pkg/versions"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/driver"
@@ -285,5 +288,53 @@ func TestFingerprint(t *testing.T) {
 	}
 	if fp := absent.Fingerprint(deadline(t)); fp.Detected || fp.Healthy || fp.Description == "" {
 		t.Errorf("without an Engine: %+v", fp)
+	}
+}
+
+func TestNetworkOfTheOperator(t *testing.T) {
+	d, _ := startDriver(t)
+	name := testNode + "-net"
+	if out, err := exec.Command("docker", "network", "create", "--subnet", "10.213.7.0/24", name).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("docker", "network", "rm", name).Run() })
+	config := with(with(with(shell("sleep 1000"), "network_mode", name), "ipv4_address", "10.213.7.9"), "network_aliases", []any{"db"})
+	cfg, _ := newTask(t, config)
+	task := startTask(t, d, cfg)
+	if n := task.Network(); n == nil || n.Address != "10.213.7.9" || n.InterfaceName != name {
+		t.Errorf("Network %+v", n)
+	}
+	if got := inspect(t, d, task.handle.Container).Container.NetworkSettings.Networks[name].Aliases; !slices.Contains(got, "db") {
+		t.Errorf("aliases %v", got)
+	}
+	if err := task.Destroy(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Config["mac_address"] = "02:00:00:00:00:09"
+	_, err := d.Start(deadline(t), cfg)
+	if old := versions.LessThan(d.cli().ClientVersion(), "1.44"); old != (api.ErrorCode(err) == api.CodeUnsupported) {
+		t.Errorf("mac_address with API %s: %v", d.cli().ClientVersion(), err)
+	}
+	removeContainer(t, containerName(cfg))
+
+	cfg, _ = newTask(t, with(shell("sleep 1000"), "network_mode", "host"))
+	if n := startTask(t, d, cfg).Network(); n != nil {
+		t.Errorf("in the host's network: %+v", n)
+	}
+}
+
+func TestVolumesWhereTheyAreAllowed(t *testing.T) {
+	d, _ := startDriver(t, func(c *Config) { c.Volumes.Enabled = true })
+	host, name := t.TempDir(), testNode+"-volume"
+	t.Cleanup(func() { _ = exec.Command("docker", "volume", "rm", "-f", name).Run() })
+	config := shell("echo host >/host/file; echo volume >/named/file; cat /again/file")
+	config["volumes"] = []any{host + ":/host", name + ":/named"}
+	config["volume_driver"] = "local"
+	config["mount"] = map[string]any{"target": "/again", "source": name, "volume_options": map[string]any{"no_copy": true}}
+	if stdout, result := run(t, d, config); stdout != "volume\n" {
+		t.Errorf("%q, %+v", stdout, result)
+	}
+	if got, err := os.ReadFile(host + "/file"); string(got) != "host\n" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
