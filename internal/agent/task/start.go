@@ -154,6 +154,11 @@ func (t *Task) recover(ctx context.Context) (phase, time.Duration) {
 				return t.conclude(outcome{})
 			}
 		}
+		if ctx.Err() == nil && !driver.Recoverable(err) {
+			t.event(api.EventFailedRestoring, api.DetailMessage, err.Error())
+			t.forget()
+			return t.conclude(outcome{permanent: true})
+		}
 		t.cfg.Log.Warn("the driver can't tell of a task yet, asking again", "alloc", t.cfg.Alloc.ID, "task", t.spec.Name, "error", err, "wait", wait)
 		timer := time.NewTimer(wait)
 		select {
