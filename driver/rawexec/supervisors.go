@@ -45,7 +45,7 @@ func (s *supervisors) acquire(ctx context.Context, cfg *driver.TaskConfig) (*all
 	a.mu.Lock()
 	var err error
 	if a.sup == nil {
-		a.sup, err = shim.Open(ctx, shim.Config{Dir: dir, Program: s.program, EndWithAgent: cfg.KillWithAgent})
+		a.sup, err = s.connect(ctx, dir, cfg.KillWithAgent)
 	}
 	a.mu.Unlock()
 	if err != nil {
@@ -53,6 +53,20 @@ func (s *supervisors) acquire(ctx context.Context, cfg *driver.TaskConfig) (*all
 		return nil, err
 	}
 	return a, nil
+}
+
+// connect opens a supervisor and, if it is of another version of the agent,
+// upgrades it.
+func (s *supervisors) connect(ctx context.Context, dir string, endWithAgent bool) (*shim.Supervisor, error) {
+	sup, err := shim.Open(ctx, shim.Config{Dir: dir, Program: s.program, EndWithAgent: endWithAgent})
+	if err != nil {
+		return nil, err
+	}
+	if err := sup.Upgrade(ctx); err != nil {
+		// It does its work as it is; the next agent tries again.
+		s.log.Info("supervisor keeps its version", "dir", dir, "reason", err)
+	}
+	return sup, nil
 }
 
 // release gives a use back. After the last one the supervisor ends, unless it

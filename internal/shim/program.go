@@ -60,7 +60,9 @@ func Install(dir string) (Program, error) {
 }
 
 // Self is the program that runs now, as a supervisor.
-func Self() Program { return Program{Path: "/proc/self/exe", Args: []string{Subcommand}} }
+func Self() Program { return Program{Path: ownProgram, Args: []string{Subcommand}} }
+
+const ownProgram = "/proc/self/exe"
 
 // Intercept turns the process into a supervisor if it was started as one, and
 // never returns then. Call it first in main, and in TestMain of packages that

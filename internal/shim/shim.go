@@ -352,6 +352,43 @@ func (s *Supervisor) Shutdown(ctx context.Context) error {
 	return os.RemoveAll(s.cfg.Dir)
 }
 
+// Upgrade makes a living supervisor go on as Config.Program if it is another
+// one now: the same process with the same tasks. ErrBusy while a command runs
+// in a task or one is about to end; try again later.
+func (s *Supervisor) Upgrade(ctx context.Context) error {
+	c, err := s.live(ctx)
+	if err != nil || c == nil {
+		return err
+	}
+	path := s.cfg.Program.Path
+	if path == ownProgram { // the supervisor would take it for its own
+		path, err = os.Executable()
+	}
+	var want os.FileInfo
+	if err == nil {
+		want, err = os.Stat(path)
+	}
+	if err != nil {
+		return fmt.Errorf("upgrade the supervisor: %w", err)
+	}
+	have, err := os.Stat(fmt.Sprintf("/proc/%d/exe", c.pid))
+	if err == nil && os.SameFile(have, want) {
+		return nil
+	}
+	m := wire.Upgrade{Path: path, Args: s.cfg.Program.Args}
+	_, err = c.call(ctx, wire.KindUpgrade, m.Encode())
+	if errors.Is(err, errDisconnected) {
+		var again *conn
+		if again, err = s.live(ctx); err == nil && (again == nil || again.pid != c.pid) {
+			err = errDisconnected
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("upgrade the supervisor: %w", err)
+	}
+	return nil
+}
+
 // record returns the record of a task that ended under a supervisor that is
 // gone.
 func (s *Supervisor) record(task string) (*wire.TaskState, error) {

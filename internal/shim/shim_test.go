@@ -316,6 +316,56 @@ func TestEndedWhileNobodyWasThere(t *testing.T) {
 	}
 }
 
+func TestUpgrade(t *testing.T) {
+	f := setup(t)
+	task := f.start(sh("a", `i=0; while [ $i -lt 20000 ]; do echo $i; i=$((i+1)); done; printf half; read x < `+f.fifo("go")+`; echo ' line'; exit 5`))
+	pid := f.Pid()
+	for n := range 3 { // while it writes
+		next := filepath.Join(t.TempDir(), "next-"+strconv.Itoa(n))
+		content, err := os.ReadFile(program.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(next, content, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		f.cfg.Program.Path = next
+		f.open()
+		if err := f.Upgrade(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err != nil || exe != next {
+			t.Errorf("program %s, %v", exe, err)
+		}
+	}
+	f.cfg.Program.Path = "/etc/passwd" // can't be run: it stays as it is
+	f.Close()
+	f.open()
+	if err := f.Upgrade(t.Context()); err == nil {
+		t.Error("no error")
+	}
+	if f.Pid() != pid {
+		t.Errorf("supervisor %d, was %d", f.Pid(), pid)
+	}
+	tasks, err := f.Tasks(t.Context())
+	if err != nil || len(tasks) != 1 || tasks[0].Pid != task.Pid || tasks[0].Ended {
+		t.Fatalf("tasks %+v, %v", tasks, err)
+	}
+	f.awaitLog("a.stdout", "half")
+	f.release("go")
+	if r := f.wait("a"); r.ExitCode != 5 {
+		t.Errorf("result %+v", r)
+	}
+	var want strings.Builder
+	for i := range 20000 {
+		fmt.Fprintln(&want, i)
+	}
+	if got := f.log("a.stdout"); got != want.String()+"half line\n" {
+		t.Errorf("the log has %d bytes, want %d", len(got), want.Len()+10)
+	}
+}
+
 func actAsAgent(state, logs string) {
 	ctx := context.Background()
 	s, err := shim.Open(ctx, shim.Config{Dir: state, Program: shim.Self()})

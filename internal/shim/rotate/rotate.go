@@ -49,6 +49,19 @@ func Open(dir *os.File, prefix string, files int, size int64) (*Writer, error) {
 	return r, nil
 }
 
+// Handover returns what Resume needs to go on in another process: the
+// directory's descriptor and the length of the unfinished line. ok is false
+// while output is missing that the log does not tell of yet.
+func (r *Writer) Handover() (dir int, line int64, ok bool) {
+	if r.dropped > 0 {
+		r.notice()
+	}
+	return int(r.dir.Fd()), r.line, r.dropped == 0
+}
+
+// Resume is told of the unfinished line, after Open.
+func (r *Writer) Resume(line int64) { r.line = line }
+
 // Close closes the current file and the directory, after a last try to say
 // what is missing.
 func (r *Writer) Close() {

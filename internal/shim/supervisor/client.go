@@ -82,6 +82,7 @@ type client struct {
 func (s *supervisor) connected(conn *wire.Conn) {
 	c := &client{s: s, conn: conn}
 	s.clients[c] = true
+	s.expecting = false
 	go c.receive()
 }
 
@@ -235,6 +236,13 @@ func (c *client) handle(f *wire.Frame) {
 		if err == nil {
 			s.end()
 		}
+	case wire.KindUpgrade:
+		u, ok := wire.DecodeUpgrade(f.Body)
+		if !ok {
+			err = bad
+			break
+		}
+		err = s.upgrade(u) // returns only if it failed
 	default:
 		err = bad
 	}

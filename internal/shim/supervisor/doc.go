@@ -27,6 +27,13 @@
 // the supervisor adopts orphans (PR_SET_CHILD_SUBREAPER) and finds whose they
 // are by session or by the variable DROVER_TASK in their environment.
 //
+// # Upgrade
+//
+// A newer agent replaces the program of a living supervisor by exec(2): the
+// process and its children stay, the pipes and the socket are kept open, and
+// what Main knew goes along in a memory file (upgrade.go). Protocol and records
+// only ever gain fields, so either side may be the newer one.
+//
 // The supervisor exits when no task runs and no client is connected. The
 // records stay, and a client reads them without it.
 package supervisor

@@ -31,6 +31,7 @@ type supervisor struct {
 	execs         map[int]*exec // by process ID
 	clients       map[*client]bool
 	endWithClient bool
+	expecting     bool // a client that lost us by an upgrade and will be back
 	ended         bool
 
 	calls chan func() // from the other goroutines
@@ -41,7 +42,7 @@ const callQueue = 16
 
 // Main runs a supervisor until it has nothing left to do, and returns its exit
 // code. It is started by internal/shim, which passes the files above.
-func Main([]string) int {
+func Main(args []string) int {
 	runtime.LockOSThread()
 	s := &supervisor{
 		dir:     os.NewFile(DirFD, "dir"),
@@ -52,39 +53,51 @@ func Main([]string) int {
 		clients: map[*client]bool{},
 		calls:   make(chan func(), callQueue),
 	}
-	if err := s.run(); err != nil {
+	err := s.setUp(args)
+	if err == nil {
+		s.run()
+	}
+	if err != nil {
 		println("supervisor:", err.Error())
 		return 1
 	}
 	return 0
 }
 
-func (s *supervisor) run() error {
-	for fd := DirFD; fd <= ConnFD; fd++ {
-		unix.CloseOnExec(fd)
-	}
+// setUp takes over what the client, or the program before this one, passed on.
+func (s *supervisor) setUp(args []string) error {
+	unix.CloseOnExec(DirFD)
+	unix.CloseOnExec(LockFD)
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	// SIGTERM ends the tasks in order. What a terminal sends has no effect; it
-	// is caught, since tasks would inherit that it is ignored.
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, unix.SIGCHLD, unix.SIGTERM, unix.SIGHUP, unix.SIGINT)
-
-	var err error
-	if s.listener, err = listen(s.dir); err != nil {
+	if len(args) > 1 && args[len(args)-2] == resumeArg {
+		return s.resume(args[len(args)-1])
+	}
+	if err := s.remember(nil); err != nil {
 		return err
 	}
-	if err := s.remember(); err != nil {
+	var err error
+	if s.listener, err = listen(s.dir); err != nil {
 		return err
 	}
 	first, err := wire.NewConn(ConnFD)
 	if err != nil {
 		return err
 	}
-	go s.accept(s.listener)
+	unix.CloseOnExec(ConnFD)
 	s.connected(first)
+	return nil
+}
 
+func (s *supervisor) run() {
+	// SIGTERM ends the tasks in order. What a terminal sends has no effect; it
+	// is caught, since tasks would inherit that it is ignored.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, unix.SIGCHLD, unix.SIGTERM, unix.SIGHUP, unix.SIGINT)
+
+	go s.accept(s.listener)
+	s.reap() // who ended during an upgrade
 	for !s.ended {
 		select {
 		case call := <-s.calls:
@@ -98,15 +111,17 @@ func (s *supervisor) run() error {
 		}
 		s.endIfIdle()
 	}
-	return nil
 }
 
 // remember reads the records of an earlier supervisor. The client has completed
-// those of tasks that died with it.
-func (s *supervisor) remember() error {
+// those of tasks that died with it. Tasks in running are known already.
+func (s *supervisor) remember(running map[string]*task) error {
 	records, err := wire.ReadRecords("/proc/self/fd/" + strconv.Itoa(DirFD))
 	for _, r := range records {
 		s.tasks[r.ID] = &task{state: *r, exited: true}
+	}
+	for id, t := range running {
+		s.tasks[id] = t
 	}
 	return err
 }
@@ -121,7 +136,7 @@ func (s *supervisor) after(d time.Duration, f func()) *time.Timer {
 
 // endIfIdle ends the program when nobody would miss it.
 func (s *supervisor) endIfIdle() {
-	if len(s.clients) > 0 {
+	if len(s.clients) > 0 || s.expecting {
 		return
 	}
 	for _, t := range s.tasks {

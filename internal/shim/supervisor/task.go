@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drover-org/drover/internal/shim/cgroup"
-	"github.com/drover-org/drover/internal/shim/rotate"
 	"github.com/drover-org/drover/internal/shim/wire"
 )
 
@@ -121,14 +120,8 @@ func (s *supervisor) start(spec *wire.TaskSpec, f *wire.Frame) (*wire.TaskState,
 	t.state.StartedAt = time.Now().UnixNano()
 	t.state.StartTicks = statOf(t.pid).start
 	s.tasks[spec.ID] = t
-	t.open = len(t.pumps)
 	for _, p := range t.pumps {
-		go p.run(func() {
-			s.do(func() {
-				t.open--
-				s.finish(t)
-			})
-		})
+		s.runPump(t, p)
 	}
 	if err := wire.WriteRecord(s.dir, &t.state); err != nil {
 		// Without a record the task would be unknown after our death.
@@ -137,6 +130,16 @@ func (s *supervisor) start(spec *wire.TaskSpec, f *wire.Frame) (*wire.TaskState,
 		return nil, err
 	}
 	return &t.state, nil
+}
+
+func (s *supervisor) runPump(t *task, p *pump) {
+	t.open++
+	go p.run(func() {
+		s.do(func() {
+			t.open--
+			s.finish(t)
+		})
+	})
 }
 
 func startError(err error) error {
@@ -153,17 +156,19 @@ func (t *task) openPump(dirFD int, prefix string, spec *wire.TaskSpec) (int, err
 	if err != nil {
 		return -1, err
 	}
-	rot, err := rotate.Open(os.NewFile(uintptr(dup), "logs"), prefix, int(spec.LogFiles), spec.LogSize)
-	if err != nil {
-		return -1, err
-	}
+	dir := os.NewFile(uintptr(dup), "logs")
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		rot.Close()
+		_ = dir.Close()
 		return -1, err
 	}
-	_ = unix.SetNonblock(fds[0], true) // our end only
-	t.pumps = append(t.pumps, &pump{from: os.NewFile(uintptr(fds[0]), "output"), to: rot})
+	p, err := newPump(fds[0], dir, pumpSpec{prefix, int(spec.LogFiles), spec.LogSize})
+	if err != nil {
+		_ = unix.Close(fds[0])
+		_ = unix.Close(fds[1])
+		return -1, err
+	}
+	t.pumps = append(t.pumps, p)
 	return fds[1], nil
 }
 

@@ -25,6 +25,7 @@ const (
 	KindRemove   Kind = 11 // task → number of tasks left; kills a running one first
 	KindList     Kind = 12 // nothing → list of TaskState
 	KindShutdown Kind = 13 // nothing → nothing; refused while a task runs
+	KindUpgrade  Kind = 14 // Upgrade → never: the connection ends when it is done
 )
 
 // Code says what sort of failure an Error is.
@@ -293,6 +294,27 @@ func DecodeStop(b []byte) (*Stop, bool) {
 	d := Decoder{Bytes: b}
 	s := &Stop{Task: d.String(), Signal: d.Int(), Timeout: d.Int()}
 	return s, !d.Bad
+}
+
+// Upgrade asks the supervisor to go on as another program, with all its tasks.
+type Upgrade struct {
+	Path string
+	Args []string // without the name
+}
+
+// Encode returns the body.
+func (u *Upgrade) Encode() []byte {
+	var w Encoder
+	w.String(u.Path)
+	w.Strings(u.Args)
+	return w.Bytes
+}
+
+// DecodeUpgrade reads an Upgrade.
+func DecodeUpgrade(b []byte) (*Upgrade, bool) {
+	d := Decoder{Bytes: b}
+	u := &Upgrade{Path: d.String(), Args: d.Strings()}
+	return u, !d.Bad && u.Path != ""
 }
 
 // TaskState is a task as its supervisor knows it, and the record on disk.
