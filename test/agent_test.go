@@ -44,7 +44,7 @@ func setup(e *testscript.Env) error {
 	e.Values[agentKey{}] = a
 	t := e.T()
 	e.Defer(func() {
-		if f, ok := t.(testscript.TFailed); ok && f.Failed() {
+		if f, ok := t.(interface{ Failed() bool }); ok && f.Failed() {
 			a.tellLogs(t)
 		}
 		a.killAll()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -163,7 +164,8 @@ func (e *env) taskStatus(a *api.Allocation, task string, usage *api.AllocResourc
 	if len(st.Events) == 0 {
 		return
 	}
-	events := append([]*api.TaskEvent(nil), st.Events...)
+	events := slices.Clone(st.Events)
+	slices.Reverse(events) // the newest first, also of those of the same moment
 	sort.SliceStable(events, func(i, j int) bool { return events[i].Time > events[j].Time })
 	t := newTable("  Time", "Event", "Description")
 	for _, ev := range events {

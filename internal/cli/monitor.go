@@ -55,13 +55,13 @@ func (e *env) newMonitor(c *client.Client, verbose bool) *monitor {
 // watch follows the evaluation until the job is as wanted or can't be. The
 // error carries exitUnplaced in the second case.
 func (m *monitor) watch(ctx context.Context, evalID string) error {
+	defer m.live.block()
 	m.live.line("%s evaluation %s", m.e.out.cyan("==>"), idText(evalID, m.verbose))
 	eval, err := m.evaluated(ctx, evalID)
 	if err != nil {
 		return err
 	}
 	if eval.Status != api.EvalStatusComplete {
-		m.live.block()
 		return &exit{exitUnplaced, api.Errorf(api.CodeConflict, "evaluation %s is %s: %s", short(eval.ID), eval.Status, eval.StatusDescription)}
 	}
 	m.ns, m.job, m.since = eval.Namespace, eval.JobID, eval.CreateIndex
@@ -82,7 +82,6 @@ func (m *monitor) watch(ctx context.Context, evalID string) error {
 		return err
 	}
 	outcome := m.follow(ctx, eval, deployment)
-	m.live.block()
 	if outcome == nil && len(eval.FailedTGAllocs) > 0 {
 		return &exit{code: exitUnplaced}
 	}
@@ -337,6 +336,9 @@ func (m *monitor) board() []string {
 	var parts []string
 	for _, k := range keys(count) {
 		parts = append(parts, fmt.Sprintf("%d %s", count[k], m.e.out.state(k)))
+	}
+	if len(parts) == 0 {
+		parts = []string{m.e.out.dim("waiting for allocations")}
 	}
 	return []string{fmt.Sprintf("  %s %s", turn, strings.Join(parts, ", "))}
 }
