@@ -270,8 +270,9 @@ func (d *assignDecoder) job(m *allocMsg) (*api.Job, error) {
 	return d.slots[slot], nil
 }
 
-// decodeJob is how a node reads a job unless told otherwise.
-func decodeJob(b []byte) (*api.Job, error) {
+// DecodeJob reads a job as it comes over the wire: how a node does it unless
+// NodeConfig.DecodeJob says otherwise.
+func DecodeJob(b []byte) (*api.Job, error) {
 	job := &api.Job{}
 	if err := json.Unmarshal(b, job); err != nil {
 		return nil, fmt.Errorf("decode job: %w", err)

@@ -61,7 +61,7 @@ type Node struct {
 // NewNode returns a Node; it connects in Run.
 func NewNode(cfg NodeConfig) *Node {
 	if cfg.DecodeJob == nil {
-		cfg.DecodeJob = decodeJob
+		cfg.DecodeJob = DecodeJob
 	}
 	if cfg.Dial == nil {
 		cfg.Dial = Dialer{TLS: cfg.TLS}.Dial

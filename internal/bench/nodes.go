@@ -1,0 +1,238 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/link"
+)
+
+// Racks is how many values meta.rack has.
+const Racks = 20
+
+// dialing bounds the connections that are being made at a time.
+const dialing = 64
+
+// MaxNodes bounds Config.Count.
+const MaxNodes = 100_000
+
+// Config says what to simulate.
+type Config struct {
+	Count      int      // nodes
+	Servers    []string // rpc addresses, host:port
+	Name       string   // prefix of the nodes' names and seed of their IDs; empty: "bench"
+	Datacenter string   // empty: "dc1"
+	Log        *slog.Logger
+	Now        func() time.Time // nil: time.Now
+
+	// Progress, if set, is called every Every (0: a second) from one
+	// goroutine, and once at the end.
+	Progress func(Status)
+	Every    time.Duration
+}
+
+// Status is how far the simulation is.
+type Status struct {
+	Nodes     int   // to be simulated
+	Connected int   // registered over a stream that stands
+	Running   int   // allocations that run
+	Assigned  int64 // assignments received
+	Reported  int64 // reports made
+}
+
+// Nodes simulates nodes until ctx ends, then returns nil. Nodes of the same
+// name have the same IDs in the next run.
+func Nodes(ctx context.Context, cfg Config) error {
+	if cfg.Count < 1 || cfg.Count > MaxNodes {
+		return api.Errorf(api.CodeInvalid, "count %d must be from 1 to %d", cfg.Count, MaxNodes)
+	}
+	if len(cfg.Servers) == 0 {
+		return api.Errorf(api.CodeInvalid, "no servers: give the rpc address of at least one, such as 127.0.0.1:4647")
+	}
+	if cfg.Name == "" {
+		cfg.Name = "bench"
+	}
+	if cfg.Datacenter == "" {
+		cfg.Datacenter = "dc1"
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Every <= 0 {
+		cfg.Every = time.Second
+	}
+	f := &fleet{cfg: cfg, dials: make(chan struct{}, dialing), jobs: jobCache{jobs: map[string]*api.Job{}}}
+	f.nodes = make([]*node, cfg.Count)
+	var g errgroup.Group
+	for i := range f.nodes {
+		f.nodes[i] = newNode(f, i)
+		g.Go(func() error { return f.nodes[i].link.Run(ctx) })
+	}
+	g.Go(func() error { f.progress(ctx); return nil })
+	return g.Wait()
+}
+
+// fleet is what all nodes share.
+type fleet struct {
+	cfg   Config
+	nodes []*node
+	dials chan struct{}
+	jobs  jobCache
+
+	running            atomic.Int64
+	assigned, reported atomic.Int64
+}
+
+func (f *fleet) status() Status {
+	s := Status{Nodes: len(f.nodes), Running: int(f.running.Load()), Assigned: f.assigned.Load(), Reported: f.reported.Load()}
+	for _, n := range f.nodes {
+		if n.link.Connected() {
+			s.Connected++
+		}
+	}
+	return s
+}
+
+func (f *fleet) progress(ctx context.Context) {
+	if f.cfg.Progress == nil {
+		return
+	}
+	tick := time.NewTicker(f.cfg.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			f.cfg.Progress(f.status())
+		case <-ctx.Done():
+			f.cfg.Progress(f.status())
+			return
+		}
+	}
+}
+
+// dial connects, a bounded number of nodes at a time.
+func (f *fleet) dial(ctx context.Context, addr string) (net.Conn, error) {
+	select {
+	case f.dials <- struct{}{}:
+		defer func() { <-f.dials }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return link.Dialer{}.Dial(ctx, addr)
+}
+
+// jobCache decodes a job once for all nodes.
+type jobCache struct {
+	mu   sync.Mutex
+	jobs map[string]*api.Job // by JSON
+}
+
+// maxJobs bounds the cache; it is emptied when full.
+const maxJobs = 256
+
+func (c *jobCache) decode(b []byte) (*api.Job, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if job := c.jobs[string(b)]; job != nil {
+		return job, nil
+	}
+	job, err := link.DecodeJob(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.jobs) >= maxJobs {
+		clear(c.jobs)
+	}
+	c.jobs[string(b)] = job
+	return job, nil
+}
+
+// node is one simulated node.
+type node struct {
+	fleet  *fleet
+	number int
+	link   *link.Node
+	allocs map[string]held // only used while handling assignments
+}
+
+// held is an allocation that runs; what has stopped is only a key.
+type held struct {
+	deployment string // whose health was reported
+	running    bool
+}
+
+func newNode(f *fleet, number int) *node {
+	n := &node{fleet: f, number: number, allocs: map[string]held{}}
+	n.link = link.NewNode(link.NodeConfig{
+		Servers: f.cfg.Servers, Log: f.cfg.Log, Node: n.describe, OnAssign: n.assign,
+		DecodeJob: f.jobs.decode, Dial: f.dial,
+	})
+	return n
+}
+
+func (n *node) describe() *api.Node {
+	name := fmt.Sprintf("%s-%05d", n.fleet.cfg.Name, n.number)
+	return describe(name, n.fleet.cfg.Datacenter, n.number)
+}
+
+// assign does at once what servers want.
+func (n *node) assign(a link.Assignment) {
+	n.fleet.assigned.Add(1)
+	if a.Full {
+		wanted := make(map[string]bool, len(a.Allocs))
+		for _, alloc := range a.Allocs {
+			wanted[alloc.ID] = true
+		}
+		for id := range n.allocs {
+			if !wanted[id] {
+				n.drop(id)
+			}
+		}
+	}
+	for _, id := range a.Gone {
+		n.drop(id)
+	}
+	for _, alloc := range a.Allocs {
+		n.apply(alloc)
+	}
+}
+
+func (n *node) apply(alloc *api.Allocation) {
+	h, known := n.allocs[alloc.ID]
+	switch {
+	case alloc.ServerTerminal():
+		done := known && !h.running || alloc.ClientTerminal()
+		n.drop(alloc.ID)
+		n.allocs[alloc.ID] = held{}
+		if !done {
+			n.report(stopped(alloc, n.fleet.cfg.Now()))
+		}
+	case alloc.ClientTerminal():
+		return
+	case !known || h.deployment != alloc.DeploymentID:
+		n.drop(alloc.ID)
+		n.allocs[alloc.ID] = held{deployment: alloc.DeploymentID, running: true}
+		n.fleet.running.Add(1)
+		n.report(started(alloc, n.fleet.cfg.Now()))
+	}
+}
+
+func (n *node) drop(id string) {
+	if n.allocs[id].running {
+		n.fleet.running.Add(-1)
+	}
+	delete(n.allocs, id)
+}
+
+func (n *node) report(u *api.AllocUpdate) {
+	n.fleet.reported.Add(1)
+	n.link.Report(u)
+}
