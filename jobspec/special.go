@@ -87,7 +87,7 @@ func shortForm(p *parser, ctx *hcl.EvalContext, a *hclsyntax.Attribute, v reflec
 
 // portBlock is how HCL writes an api.Port.
 type portBlock struct {
-	Static          int
+	Static          *int
 	To              int
 	HostNetwork     string
 	IgnoreCollision bool
@@ -102,8 +102,9 @@ func port(p *parser, b scoped, v reflect.Value) {
 	}
 	var in portBlock
 	p.decode(scoped{kind: b.kind, body: b.body, at: b.at, ctx: b.ctx}, reflect.ValueOf(&in).Elem())
-	out := api.Port{Label: b.labels[0], Value: in.Static, To: in.To, HostNetwork: in.HostNetwork, IgnoreCollision: in.IgnoreCollision}
-	if b.body.Attributes["static"] != nil {
+	out := api.Port{Label: b.labels[0], To: in.To, HostNetwork: in.HostNetwork, IgnoreCollision: in.IgnoreCollision}
+	if in.Static != nil {
+		out.Value = *in.Static
 		network.ReservedPorts = append(network.ReservedPorts, out)
 	} else {
 		network.DynamicPorts = append(network.DynamicPorts, out)
