@@ -142,3 +142,12 @@ func TestTableIsAsWideAsItsCells(t *testing.T) {
 		t.Errorf("columns begin at %v:\n%s", at, b.String())
 	}
 }
+
+func TestBenchNeedsServers(t *testing.T) {
+	r := newFake(t).run("bench", "nodes")
+	r.want(t, exitFailed)
+	r.wantErr(t, "no servers")
+	r = newFake(t).run("bench", "nodes", "-count", "0", "-servers", "127.0.0.1:1")
+	r.want(t, exitFailed)
+	r.wantErr(t, "count 0 must be from 1 to")
+}

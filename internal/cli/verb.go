@@ -39,7 +39,7 @@ func verbs() []*verb {
 		deploymentListVerb(), deploymentStatusVerb(), deploymentPromoteVerb(), deploymentFailVerb(), deploymentPauseVerb(), deploymentResumeVerb(),
 		nodeStatusVerb(), nodeEligibilityVerb(),
 		statusVerb(), serverMembersVerb(), systemGCVerb(), operatorAPIVerb(),
-		fmtVerb(), completionVerb(), versionVerb(), manVerb(),
+		fmtVerb(), benchNodesVerb(), completionVerb(), versionVerb(), manVerb(),
 	}
 }
 
