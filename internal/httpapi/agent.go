@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/drover-org/drover/api"
@@ -41,9 +42,9 @@ func (a *routes) health(r *http.Request) (any, error) {
 	switch kind := web.ParamsOf(r).String("type"); kind {
 	case "":
 	case "client":
-		h = &api.AgentHealth{Client: h.Client}
+		h = &api.AgentHealth{Client: cmp.Or(h.Client, &api.PartHealth{Message: "client not enabled"})}
 	case "server":
-		h = &api.AgentHealth{Server: h.Server}
+		h = &api.AgentHealth{Server: cmp.Or(h.Server, &api.PartHealth{Message: "server not enabled"})}
 	default:
 		return nil, api.Errorf(api.CodeInvalid, "query parameter \"type\" is %q: it must be \"client\" or \"server\"", kind)
 	}

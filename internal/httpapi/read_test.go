@@ -361,3 +361,29 @@ func TestListIsOneArray(t *testing.T) {
 		t.Error("not JSON")
 	}
 }
+
+// Who waits for a job's versions learns of a mark on an older one.
+func TestVersionsWakeForAMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.run("web", 1)
+		w.run("web", 2)
+		var v api.JobVersionsResponse
+		h := w.get("/v1/job/web/versions?diffs=true", &v)
+		if len(v.Versions) != 2 || v.Versions[0].Version != 1 || len(v.Diffs) != 1 || v.Diffs[0].Type != api.DiffEdited {
+			t.Fatalf("%d versions, %d diffs", len(v.Versions), len(v.Diffs))
+		}
+		index, err := strconv.ParseUint(h.Get("X-Nomad-Index"), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := w.blocked(t.Context(), "/v1/job/web/versions", index)
+		if done, _, _ := q(); done {
+			t.Fatal("did not block")
+		}
+		w.send("POST", "/v1/job/web/stable", `{"JobVersion":0,"Stable":true}`, nil)
+		if done, _, _ := q(); !done {
+			t.Error("did not wake")
+		}
+	})
+}

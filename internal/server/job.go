@@ -91,7 +91,10 @@ func (s *Server) JobVersions(ctx context.Context, opts api.ListOptions, id strin
 		if len(versions) == 0 {
 			return nil, snap.TableIndex(store.TableJobs), missing("job")
 		}
-		out := &api.JobVersionsResponse{Versions: versions, Index: versions[0].ModifyIndex}
+		out := &api.JobVersionsResponse{Versions: versions}
+		for _, v := range versions {
+			out.Index = max(out.Index, v.ModifyIndex)
+		}
 		if diffs || to.tag != "" || to.version != nil {
 			var err error
 			if out.Diffs, err = versionDiffs(versions, to); err != nil {
