@@ -33,6 +33,9 @@ const patience = 60 * time.Second
 //	wait-status JOB STATUS [COUNT]   the same for another client status
 //	[!] http METHOD PATH [FILE] send a request; the body goes to stdout, the
 //	                            status and headers to stderr; ! wants 4xx/5xx
+//	[!] ws PATH FILE            open a websocket, send each line of FILE as a
+//	                            frame, print what comes until it closes; ! wants
+//	                            a close with a code of refusal
 //	[!] json PATH [VALUE]       compare a value of the JSON on stdout, such as
 //	                            .[0].ID; without VALUE it must be there
 //	set NAME PATH               put such a value into a variable
@@ -47,6 +50,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"wait-running": cmdWaitRunning,
 		"wait-status":  cmdWaitStatus,
 		"http":         cmdHTTP,
+		"ws":           cmdWS,
 		"json":         cmdJSON,
 		"set":          cmdSet,
 		"alive":        cmdAlive,
