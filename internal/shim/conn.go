@@ -392,7 +392,7 @@ func (s *Supervisor) fork(lock *os.File, peer int) (int, error) {
 		Dir: "/",
 		// A small heap on one processor: it moves bytes, and there is one
 		// of it for every allocation.
-		Env:   []string{"GOMAXPROCS=1", "GOGC=25", "GODEBUG=madvdontneed=1", "GOTRACEBACK=single"},
+		Env:   []string{"GOMAXPROCS=1", "GOGC=20", "GODEBUG=madvdontneed=1", "GOTRACEBACK=single"},
 		Files: files,
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -32,6 +33,7 @@ type supervisor struct {
 	clients       map[*client]bool
 	endWithClient bool
 	expecting     bool // a client that lost us by an upgrade and will be back
+	trimming      bool // a trim is to come
 	ended         bool
 
 	calls chan func() // from the other goroutines
@@ -132,6 +134,22 @@ func (s *supervisor) do(f func()) { s.calls <- f }
 // after hands a function to Main in a while.
 func (s *supervisor) after(d time.Duration, f func()) *time.Timer {
 	return time.AfterFunc(d, func() { s.do(f) })
+}
+
+// trimDelay is how long after some work its memory is given back.
+const trimDelay = 5 * time.Second
+
+// trimLater gives memory back to the system after a while of work, for there is
+// a supervisor for every allocation and most do nothing most of the time.
+func (s *supervisor) trimLater() {
+	if s.trimming {
+		return
+	}
+	s.trimming = true
+	s.after(trimDelay, func() {
+		s.trimming = false
+		debug.FreeOSMemory()
+	})
 }
 
 // endIfIdle ends the program when nobody would miss it.

@@ -280,6 +280,7 @@ func (s *supervisor) finish(t *task) {
 	}
 	t.waiters = nil
 	s.removeIfEnded(t)
+	s.trimLater()
 }
 
 // interrupt makes the streams end with what has been written so far.
@@ -428,6 +429,7 @@ func (s *supervisor) execEnded(x *exec, status unix.WaitStatus) {
 		}
 	}
 	delete(s.execs, x.pid)
+	s.trimLater()
 	st := wire.TaskState{ID: strconv.Itoa(x.pid), Ended: true, EndedAt: time.Now().UnixNano()}
 	st.Code, st.Signal = exitCode(status)
 	x.client.answer(x.call, st.Encode())
