@@ -1,0 +1,58 @@
+package httpapi_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/drover-org/drover/api"
+)
+
+// A plan tells what a registration would do and leaves nothing behind.
+func TestPlan(t *testing.T) {
+	w := newWorld(t)
+	var plan api.JobPlanResponse
+	before := w.store.Snapshot().Index()
+	planBody := func(body string) string { return strings.TrimSuffix(body, "}") + `,"Diff":true}` }
+
+	w.send("POST", "/v1/job/web/plan", planBody(jobBody("web", 3)), &plan)
+	if u := plan.Annotations.DesiredTGUpdates["cache"]; u == nil || u.Place != 3 || plan.JobModifyIndex != 0 || len(plan.FailedTGAllocs) != 0 {
+		t.Errorf("a new job: %+v, %+v", plan, u)
+	}
+	if plan.Diff.Type != api.DiffAdded || plan.Diff.TaskGroups[0].Updates["create"] != 3 {
+		t.Errorf("diff of a new job: %+v", plan.Diff)
+	}
+
+	reg := w.run("web", 2)
+	ids := w.place("web", reg.EvalID, 2)
+	for _, id := range ids {
+		w.report(id, "running")
+	}
+	before = w.store.Snapshot().Index()
+	w.send("POST", "/v1/job/web/plan", planBody(jobBody("web", 2)), &plan)
+	if u := plan.Annotations.DesiredTGUpdates["cache"]; u.Ignore != 2 || plan.Diff.Type != api.DiffNone || plan.JobModifyIndex != reg.JobModifyIndex {
+		t.Errorf("no change: %+v, diff %s", u, plan.Diff.Type)
+	}
+	w.send("POST", "/v1/job/web/plan", planBody(jobBody("web", 5)), &plan)
+	if u := plan.Annotations.DesiredTGUpdates["cache"]; u.Place != 3 || plan.Diff.Type != api.DiffEdited {
+		t.Errorf("more: %+v, diff %s", u, plan.Diff.Type)
+	}
+
+	huge := strings.Replace(jobBody("web", 2), `"CPU":100`, `"CPU":99999999`, 1)
+	w.send("POST", "/v1/job/web/plan", huge, &plan)
+	if m := plan.FailedTGAllocs["cache"]; m == nil || m.NodesExhausted == 0 && m.NodesEvaluated == 0 {
+		t.Errorf("a job that fits nowhere: %+v", plan.FailedTGAllocs)
+	}
+	if w.store.Snapshot().Index() != before {
+		t.Error("a plan changed the state")
+	}
+	for body, part := range map[string]string{
+		jobBody("other", 1): `"web"`,
+		jobBody("web", -1):  "cache",
+		strings.Replace(jobBody("web", 1), "service", "batch", 1):       "Type",
+		`{"Job":{"ID":"web","TaskGroups":[{"Name":"cache"}]},"Diff":1}`: "field Diff",
+	} {
+		if status, text, _ := w.call("POST", "/v1/job/web/plan", body); status != 400 || !strings.Contains(text, part) {
+			t.Errorf("got %d %s, want %s", status, text, part)
+		}
+	}
+}
