@@ -218,8 +218,12 @@ func TestNodeLink(t *testing.T) {
 	reg := w.run("web", 2)
 	ids := w.place("web", reg.EvalID, 2)
 	w.propose(&store.UpdateNodeStatus{NodeID: nodeID, Status: api.NodeDown, Now: 1})
-	if _, err := w.server.Heartbeat(t.Context(), nodeID); err != nil || w.store.Snapshot().Node(nodeID).Status != api.NodeReady {
+	if _, err := w.server.Heartbeat(t.Context(), nodeID); api.ErrorCode(err) != api.CodeConflict {
 		t.Errorf("heartbeat of a node that was given up: %v", err)
+	}
+	w.register(nodeID)
+	if _, err := w.server.Heartbeat(t.Context(), nodeID); err != nil || w.store.Snapshot().Node(nodeID).Status != api.NodeReady {
+		t.Errorf("heartbeat of a node that came back: %v", err)
 	}
 
 	// Reports of others' allocations are passed over; a failure has the job

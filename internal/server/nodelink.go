@@ -124,21 +124,15 @@ func computedClass(n *api.Node) string {
 }
 
 // Heartbeat notes that a node lives and returns when the next heartbeat is
-// due. A node that was given up becomes ready again; one that is not
-// registered is not found and must register.
-func (s *Server) Heartbeat(ctx context.Context, nodeID string) (time.Duration, error) {
-	snap := s.store.Snapshot()
-	n := snap.Node(nodeID)
-	if n == nil {
+// due. It never waits for the log: a node that is not registered, or that was
+// given up meanwhile, is refused and comes back by registering.
+func (s *Server) Heartbeat(_ context.Context, nodeID string) (time.Duration, error) {
+	n := s.store.Snapshot().Node(nodeID)
+	switch {
+	case n == nil:
 		return 0, missing("node")
-	}
-	if n.Status != api.NodeReady {
-		_, err := s.propose(ctx, &store.UpdateNodeStatus{
-			NodeID: nodeID, Status: api.NodeReady, Event: "Node reestablished connection", Evals: s.nodeEvals(snap, n), Now: s.now().UnixNano(),
-		})
-		if err != nil {
-			return 0, err
-		}
+	case n.Status != api.NodeReady:
+		return 0, api.Errorf(api.CodeConflict, "node %s was given up and is %s: it must register again", nodeID, n.Status)
 	}
 	return s.cfg.Liveness.Beat(nodeID)
 }
