@@ -66,7 +66,19 @@ func (e *env) readJob(path string, o *jobFileOptions) (*api.Job, *api.JobSubmiss
 		kept.Variables += string(src) + "\n"
 	}
 	job, err := jobspec.Parse(path, text, in)
-	return job, kept, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if job.ID == "" {
+		return nil, nil, api.Errorf(api.CodeInvalid, "%s: the job has no ID", path)
+	}
+	if job.Namespace == "" {
+		job.Namespace = e.conn.Namespace
+	}
+	if job.Region == "" {
+		job.Region = e.conn.Region
+	}
+	return job, kept, nil
 }
 
 // values are the -var flags by name.
