@@ -108,6 +108,7 @@ func (c *conn) beginFDs(kind wire.Kind, body []byte, fds []int) (uint32, chan *w
 	if err := c.wire.Send(&wire.Frame{Kind: kind, Call: call, Body: body, Files: fds}, true); err != nil {
 		c.forget(call)
 		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed) {
+			<-c.done // receive finds out as well, now
 			err = errDisconnected
 		}
 		return 0, nil, err

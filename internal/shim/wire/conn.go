@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +48,8 @@ type Conn struct {
 	in   []byte
 	fds  []int      // received, not yet claimed by a frame
 	mu   sync.Mutex // one frame at a time
+
+	closed atomic.Bool // here; the runtime's own error for that can't be tested for
 }
 
 // NewConn takes over a connected unix stream socket.
@@ -80,9 +83,12 @@ func (c *Conn) PeerUID() (uint32, error) {
 }
 
 // Close ends the connection; a blocked Recv returns.
-func (c *Conn) Close() error { return c.file.Close() }
+func (c *Conn) Close() error {
+	c.closed.Store(true)
+	return c.file.Close()
+}
 
-// Send writes a frame. With wait false it returns ErrSlow instead of blocking
+// Send writes a frame; os.ErrClosed after a Close. With wait false it returns ErrSlow instead of blocking
 // on a full socket, after which the connection is of no use. The frame's files
 // stay the caller's.
 func (c *Conn) Send(f *Frame, wait bool) error {
@@ -122,6 +128,9 @@ func (c *Conn) Send(f *Frame, wait bool) error {
 		}
 		return true
 	})
+	if e != nil && c.closed.Load() {
+		return os.ErrClosed
+	}
 	if e != nil {
 		return e
 	}

@@ -128,6 +128,9 @@ func TestFramesAndFiles(t *testing.T) {
 		t.Errorf("through the files: %q, %v", got, err)
 	}
 	a.Close()
+	if err := a.Send(&Frame{}, true); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("send after the end: %v", err)
+	}
 	if _, err := b.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("after the end: %v", err)
 	}
