@@ -398,8 +398,9 @@ func networking(tc *taskConfig, engineAPI string) (*network.NetworkingConfig, er
 }
 
 // logConfig chooses the Engine's log driver: the task's, the operator's, else
-// files as large in all as the task's own may become, so that what the Engine
-// drops would be dropped here as well.
+// the compact one, with room for twice what the task's own files may hold:
+// only a copier that is behind by all of it loses lines. With a terminal the
+// ends of messages are only found in what json-file keeps.
 func (c *Config) logConfig(cfg *driver.TaskConfig, tc *taskConfig) container.LogConfig {
 	for _, l := range []*LoggingConfig{tc.Logging, &c.Logging} {
 		if l != nil && l.Type+l.Driver != "" {
@@ -409,10 +410,19 @@ func (c *Config) logConfig(cfg *driver.TaskConfig, tc *taskConfig) container.Log
 	if cfg.Logs.Disabled {
 		return container.LogConfig{Type: "none"}
 	}
-	files := max(cfg.Logs.MaxFiles, 1) + 1
-	size := max(cfg.Logs.MaxFileSize, units.MiB) * 2 // both streams share a file
-	return container.LogConfig{Type: "json-file", Config: map[string]string{
-		"max-file": strconv.Itoa(files),
+	total := 4 * int64(max(cfg.Logs.MaxFiles, 1)) * cfg.Logs.MaxFileSize // for each of two streams
+	size := max(2*cfg.Logs.MaxFileSize, leastRecordFile)
+	kind := "local"
+	if tc.TTY {
+		kind = "json-file"
+	}
+	return container.LogConfig{Type: kind, Config: map[string]string{
+		"compress": "false", // it is read again soon, or never
+		"max-file": strconv.FormatInt((total+size-1)/size+2, 10),
 		"max-size": strconv.FormatInt(size, 10),
 	}}
 }
+
+// leastRecordFile is the least size of a file of the Engine's record: no
+// container prints as much while a copier is not late. See behind.
+const leastRecordFile = 20 * units.MiB

@@ -25,13 +25,22 @@
 // stream up to which message and which place in the files this has come.
 // After a crash of the agent the copier reads again from a little before the
 // cursor, skips what the cursor covers, and then skips as many bytes as the
-// files hold beyond it. No line is lost or written twice.
+// files hold beyond it. No line is lost or written twice, as long as the
+// Engine still has it: its record is bounded, by default to twice what the
+// task's own files may hold. A clock that is set back while there is no agent
+// breaks the cursor's order.
+//
+// A copier that can't keep up reads the whole record instead of following it,
+// since Engines that follow skip files. A logging block with small files of
+// its own may still lose lines of a flood.
 //
 // # What a task may do
 //
 // The task's configuration is not trusted. Without volumes.enabled only paths
 // inside the allocation's directory can be mounted, and links are resolved
-// before they are judged. Host namespaces, devices, capabilities, runtimes and
+// before they are judged; what is mounted is the resolved path, so a link that
+// another task of the allocation changes has no effect, though one that
+// replaces a directory on that path at the moment of the start might. Host namespaces, devices, capabilities, runtimes and
 // the switching off of seccomp and its kin need the operator's leave in
 // [Config]. A key that is unknown, or can't be honoured, is an error.
 //

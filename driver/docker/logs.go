@@ -24,6 +24,14 @@ const (
 	// saveEvery and saveBytes bound what has to be read again after a crash.
 	saveEvery = time.Second
 	saveBytes = 1 << 20
+	// behind is how old a followed message may be. An Engine that follows a
+	// record loses the files that come and go while it reads an older one, so
+	// a follower that is late is left for a reading of the whole record. The
+	// record's files are so large (see logConfig) that none goes within this
+	// time.
+	behind = 100 * time.Millisecond
+	// breath is the pause after such a reading.
+	breath = 20 * time.Millisecond
 )
 
 // copier copies a container's output into the allocation's log files. One
@@ -67,12 +75,23 @@ func (c *copier) follow(ctx context.Context) {
 		if err := c.open(); err != nil {
 			return err
 		}
-		if err := c.read(ctx, client.ContainerLogsOptions{Follow: true, Since: c.since()}); err != nil {
-			return err
+		for {
+			if err := c.drain(ctx); err != nil {
+				return err
+			}
+			err := c.read(ctx, client.ContainerLogsOptions{Follow: true, Since: c.since()})
+			if err == nil {
+				return errors.New("the Engine's log stream ended")
+			}
+			if !errors.Is(err, errBehind) || ctx.Err() != nil {
+				return err
+			}
+			pause(ctx, breath)
 		}
-		return errors.New("the Engine's log stream ended")
 	}, c.hopeless)
 }
+
+var errBehind = errors.New("the Engine's stream of output is late")
 
 // hopeless reports that reading again can't help, and says so.
 func (c *copier) hopeless(err error) bool {
@@ -114,7 +133,7 @@ func (c *copier) finish(ctx context.Context, stop func(), copied <-chan struct{}
 	})
 }
 
-// drain copies what an ended container has written since.
+// drain copies what was written up to now.
 func (c *copier) drain(ctx context.Context) error {
 	var tail []message
 	all := client.ContainerLogsOptions{Tail: strconv.Itoa(tailMessages)}
@@ -141,7 +160,14 @@ func (c *copier) drain(ctx context.Context) error {
 // read copies messages until there are no more. Those before the marks, which
 // the overlap brings again, are skipped.
 func (c *copier) read(ctx context.Context, opts client.ContainerLogsOptions) error {
-	err := c.messages(ctx, opts, c.resume())
+	consume := c.resume()
+	err := c.messages(ctx, opts, func(m message) error {
+		// The parts of a line bear the time of the first: they prove nothing.
+		if opts.Follow && m.at.After(c.out[m.stream].mark.At) && time.Since(m.at) > behind {
+			return errBehind
+		}
+		return consume(m)
+	})
 	if saveErr := c.save(); err == nil {
 		err = saveErr
 	}
@@ -203,6 +229,11 @@ func (c *copier) resume() func(message) error {
 // write appends one message to its file, less what is there already.
 func (c *copier) write(m message) error {
 	out := &c.out[m.stream]
+	if out.mark.Open && !m.at.Equal(out.mark.At) {
+		// All parts of a line bear one time, so it has ended: the compact log
+		// driver of older Engines forgets the newline of a line in parts.
+		m.text = append([]byte{'\n'}, m.text...)
+	}
 	text := m.text
 	if out.excess > 0 {
 		n := min(out.excess, int64(len(text)))

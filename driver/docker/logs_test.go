@@ -226,3 +226,21 @@ func TestFramedMessagesRefuseNonsense(t *testing.T) {
 		}
 	}
 }
+
+// A flood makes the Engine go on to new files faster than it can be followed.
+func TestLogsOfAFloodAreWhole(t *testing.T) {
+	d, _ := startDriver(t)
+	const lines = 1000000
+	cfg, _ := newTask(t, shell(fmt.Sprintf("seq 1 %d", lines)))
+	cfg.Logs = driver.LogConfig{MaxFiles: 10, MaxFileSize: 1 << 20}
+	wait(t, startTask(t, d, cfg))
+	n := 0
+	for line := range strings.Lines(logged(t, cfg, "stdout")) {
+		if n++; line != fmt.Sprintf("%d\n", n) {
+			t.Fatalf("line %d is %q", n, line)
+		}
+	}
+	if n != lines {
+		t.Errorf("%d lines, want %d", n, lines)
+	}
+}
