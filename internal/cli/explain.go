@@ -20,24 +20,40 @@ func explain(group string, m *api.AllocMetric) []string {
 		return []string{head + ": no node is ready in " + datacenters(m)}
 	}
 	out := []string{head + fmt.Sprintf(" on %s in %s", plural(m.NodesEvaluated, "node"), datacenters(m))}
-	out = append(out, counted(m.ConstraintFiltered, func(c string, n int) string {
-		return fmt.Sprintf("%s %s not meet the constraint %q", plural(n, "node"), verbFor(n, "does", "do"), c)
-	})...)
-	out = append(out, counted(m.ClassFiltered, func(c string, n int) string {
-		return fmt.Sprintf("%s of class %q %s ruled out", plural(n, "node"), c, verbFor(n, "is", "are"))
-	})...)
-	if m.NodesExhausted > 0 {
-		out = append(out, counted(m.DimensionExhausted, func(d string, n int) string {
-			return fmt.Sprintf("%s %s not enough %s left", plural(n, "node"), verbFor(n, "has", "have"), d)
+	out = append(out, counted(m.ConstraintFiltered, filteredText)...)
+	if len(m.ConstraintFiltered) == 0 {
+		out = append(out, counted(m.ClassFiltered, func(c string, n int) string {
+			return fmt.Sprintf("%s of class %q %s ruled out", plural(n, "node"), c, verbFor(n, "is", "are"))
 		})...)
-		if len(m.DimensionExhausted) == 0 {
-			out = append(out, fmt.Sprintf("  %s full", plural(m.NodesExhausted, "node")))
-		}
+	}
+	out = append(out, counted(m.DimensionExhausted, exhaustedText)...)
+	if m.NodesExhausted > 0 && len(m.DimensionExhausted) == 0 {
+		out = append(out, fmt.Sprintf("  %s %s full", plural(m.NodesExhausted, "node"), verbFor(m.NodesExhausted, "is", "are")))
 	}
 	for _, q := range m.QuotaExhausted {
 		out = append(out, fmt.Sprintf("  the quota is used up: %s", q))
 	}
 	return out
+}
+
+// filteredText tells why n nodes can't run a group at all.
+func filteredText(why string, n int) string {
+	if what, ok := strings.CutPrefix(why, "missing "); ok {
+		return fmt.Sprintf("%s %s the %s that the group needs", plural(n, "node"), verbFor(n, "lacks", "lack"), what)
+	}
+	return fmt.Sprintf("%s %s not meet the constraint %q", plural(n, "node"), verbFor(n, "does", "do"), why)
+}
+
+// exhaustedText tells what n nodes have too little of now.
+func exhaustedText(what string, n int) string {
+	nodes := plural(n, "node")
+	switch {
+	case strings.HasPrefix(what, "network: "):
+		return fmt.Sprintf("%s %s a port that the group needs already in use (%s)", nodes, verbFor(n, "has", "have"), strings.TrimPrefix(what, "network: "))
+	case what == "allocs":
+		return fmt.Sprintf("%s %s as many allocations as allowed", nodes, verbFor(n, "has", "have"))
+	}
+	return fmt.Sprintf("%s %s not enough %s left", nodes, verbFor(n, "has", "have"), what)
 }
 
 func verbFor(n int, one, many string) string {
