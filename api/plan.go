@@ -29,6 +29,11 @@ type PlanGroup struct {
 	Resources    *AllocatedResources // without ports
 	Metrics      *AllocMetric        // without scores
 	Allocs       []*Placement
+
+	// Job is the version these run when it is not the plan's: what replaces an
+	// allocation of the old version while the new one is on trial. The log has
+	// one entry per version, so this never enters it.
+	Job *Job `json:"-"`
 }
 
 // Placement is one allocation of a PlanGroup.
