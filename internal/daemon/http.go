@@ -1,0 +1,123 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/drover-org/drover/internal/httpapi"
+	"github.com/drover-org/drover/internal/web"
+)
+
+// Bounds of the HTTP servers. Answers may take as long as they like: many are
+// streams.
+const (
+	headerTimeout  = 10 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 64 << 10
+	// drainTime is what requests get that are under way when the agent ends.
+	drainTime = 3 * time.Second
+)
+
+// buildHTTP adds the part that serves the API, on its own port and, for nodes
+// that forward, on the rpc port.
+func (d *daemon) buildHTTP() {
+	cfg := httpapi.Config{Log: d.log, Now: time.Now, Agent: about{d}, Metrics: d.metrics()}
+	if d.server != nil {
+		cfg.Server = d.server.server
+		cfg.NodeTransport, cfg.NodeConnected = d.server.nodeTransport, d.server.nodes.Connected
+	} else {
+		cfg.Forward = d.node.link.Transport()
+	}
+	if d.node != nil {
+		cfg.Node = d.node.agent
+	}
+	routes := httpapi.New(cfg)
+	handler := func(l net.Listener) http.Handler {
+		return web.Serve(web.Config{
+			Log: d.log, Now: time.Now, Headers: d.cfg.HTTPHeaders,
+			Guard: &web.Guard{Loopback: loopback(l), Hosts: []string{d.cfg.Name}},
+		}, routes)
+	}
+	d.parts = append(d.parts, part{"http", func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error {
+			return serve(ctx, d.log, limitConns(d.httpListener, d.cfg.Limits.HTTPMaxConnsPerClient), handler(d.httpListener))
+		})
+		if d.server != nil {
+			g.Go(func() error { return serve(ctx, d.log, d.server.mux.HTTP(), handler(d.rpcListener)) })
+		}
+		return g.Wait()
+	}})
+}
+
+// loopback reports whether only this machine reaches a listener.
+func loopback(l net.Listener) bool {
+	host, _, err := net.SplitHostPort(l.Addr().String())
+	return err == nil && net.ParseIP(host).IsLoopback()
+}
+
+// serve runs an HTTP server until ctx ends. Requests see their context end at
+// once, so that waiting ones answer; what still runs after drainTime is cut.
+func serve(ctx context.Context, log *slog.Logger, l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := srv.Shutdown(drain); err != nil {
+		_ = srv.Close() // cuts what did not end in time
+	}
+	if err := <-done; err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// metrics are what /v1/metrics tells.
+func (d *daemon) metrics() prometheus.Gatherer {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	gauge := func(name, help string, value func() float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "drover", Name: name, Help: help}, value))
+	}
+	if s := d.server; s != nil {
+		gauge("server_leads", "1 while this server leads.", func() float64 {
+			if s.cluster.Leads() {
+				return 1
+			}
+			return 0
+		})
+		gauge("server_state_index", "Index of the state.", func() float64 { return float64(s.store.Snapshot().Index()) })
+		gauge("server_allocations", "Allocations in the state.", func() float64 { return float64(s.store.Snapshot().AllocCount()) })
+		gauge("server_nodes", "Nodes in the state.", func() float64 { return float64(s.store.Snapshot().NodeCount()) })
+		gauge("server_nodes_connected", "Nodes connected to this server.", func() float64 { return float64(s.nodes.Nodes()) })
+		gauge("server_watched_keys", "Keys of the state that somebody waits for.", func() float64 { return float64(s.store.Waiters()) })
+	}
+	if n := d.node; n != nil {
+		gauge("client_connected", "1 while the node is connected to a server.", func() float64 {
+			if n.link.Connected() {
+				return 1
+			}
+			return 0
+		})
+	}
+	return reg
+}

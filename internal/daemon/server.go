@@ -1,0 +1,143 @@
+package daemon
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/cluster"
+	"github.com/drover-org/drover/internal/control/evals"
+	"github.com/drover-org/drover/internal/control/liveness"
+	"github.com/drover-org/drover/internal/control/plans"
+	"github.com/drover-org/drover/internal/control/reap"
+	"github.com/drover-org/drover/internal/link"
+	"github.com/drover-org/drover/internal/server"
+	"github.com/drover-org/drover/internal/store"
+	"github.com/drover-org/drover/internal/version"
+)
+
+// serverPart is the server side.
+type serverPart struct {
+	store   *store.Store
+	cluster *cluster.Cluster
+	server  *server.Server
+	nodes   *link.Server
+	mux     *link.Mux
+}
+
+// buildServer opens the log and adds the parts: cluster, leader, rpc.
+func (d *daemon) buildServer() error {
+	s := &serverPart{store: store.New()}
+	// Cluster, use cases and connections of nodes need each other through the
+	// mux, which does nothing before it runs.
+	s.mux = link.NewMux(link.MuxConfig{
+		Listener: d.rpcListener, Log: d.log, HandshakeTimeout: d.cfg.Limits.RPCHandshakeTimeout,
+		Control:  func(ctx context.Context, c net.Conn) { s.nodes.ServeControl(ctx, c) },
+		DialBack: func(ctx context.Context, c net.Conn) { s.nodes.ServeDialBack(ctx, c) },
+	})
+	dir := d.dirs.server
+	if dir != "" {
+		dir = filepath.Join(dir, "raft")
+	}
+	var err error
+	s.cluster, err = cluster.Open(cluster.Config{
+		Store: s.store, Log: d.log, Dir: dir, Address: d.rpcAddr, Name: d.memberName(), Alone: d.cfg.Server.BootstrapExpect == 1,
+		Network: raftNetwork{s.mux.Raft(), link.Dialer{}},
+	})
+	if err != nil {
+		return err
+	}
+	c := &d.cfg.Server
+	live := liveness.New(liveness.Config{
+		Store: s.store, Proposer: s.cluster, Log: d.log, Now: time.Now, NewID: api.NewID,
+		MinTTL: c.MinHeartbeatTTL, MaxPerSecond: c.MaxHeartbeatsPerSecond, Grace: c.HeartbeatGrace, FailoverTTL: c.FailoverHeartbeatTTL,
+	})
+	reaper := reap.New(reap.Config{
+		Store: s.store, Proposer: s.cluster, Log: d.log, Now: time.Now, Interval: c.JobGCInterval,
+		Thresholds: reap.Thresholds{
+			Job: c.JobGCThreshold, Eval: c.EvalGCThreshold, BatchEval: c.BatchEvalGCThreshold,
+			Node: c.NodeGCThreshold, Deployment: c.DeploymentGCThreshold,
+		},
+	})
+	s.server = server.New(server.Config{
+		Store: s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Liveness: live, Collector: reaper,
+		Region: d.cfg.Region, Log: d.log, Now: time.Now, NewID: api.NewID,
+	})
+	s.nodes = link.NewServer(link.ServerConfig{Backend: s.server, Log: d.log})
+
+	d.server = s
+	d.parts = append(d.parts,
+		part{"cluster", s.cluster.Run},
+		part{"leader", func(ctx context.Context) error {
+			return s.cluster.Lead(ctx, func(ctx context.Context) error { return d.lead(ctx, live, reaper) })
+		}},
+		part{"rpc", func(ctx context.Context) error {
+			defer s.nodes.CloseIdle()
+			return s.mux.Run(ctx)
+		}},
+	)
+	return nil
+}
+
+// lead runs the leader's loops for one term: made anew, they know nothing of
+// an earlier one.
+func (d *daemon) lead(ctx context.Context, live *liveness.Liveness, reaper *reap.Reaper) error {
+	s := d.server
+	placer := plans.New(plans.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
+	dispatcher := evals.New(evals.Config{Store: s.store, Proposer: s.cluster, Planner: placer, Now: time.Now, NewID: api.NewID, Log: d.log})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return live.Run(ctx) })
+	g.Go(func() error { return reaper.Run(ctx) })
+	g.Go(func() error { return placer.Run(ctx) })
+	g.Go(func() error { return dispatcher.Run(ctx) })
+	return g.Wait()
+}
+
+// raftNetwork carries raft over the rpc port.
+type raftNetwork struct {
+	net.Listener
+	link.Dialer
+}
+
+// members adds to the log's view of the servers how the region knows them.
+type members struct {
+	*cluster.Cluster
+	daemon *daemon
+}
+
+// Members lists the servers: this one.
+func (m members) Members() []*api.AgentMember { return []*api.AgentMember{m.daemon.member()} }
+
+func (d *daemon) memberName() string { return d.cfg.Name + "." + d.cfg.Region }
+
+// Versions of protocols that clients of the API look for in a member.
+const (
+	memberProtocol = 2
+	raftProtocol   = "3"
+)
+
+// member describes this server.
+func (d *daemon) member() *api.AgentMember {
+	host, port, _ := net.SplitHostPort(d.rpcAddr)
+	n, _ := strconv.ParseUint(port, 10, 16)
+	tags := map[string]string{
+		"role": "nomad", "region": d.cfg.Region, "dc": d.cfg.Datacenter, "build": version.Number(), "revision": version.Commit(),
+		"rpc_addr": host, "port": port, "raft_vsn": raftProtocol, "expect": strconv.Itoa(d.cfg.Server.BootstrapExpect),
+	}
+	if d.server != nil {
+		tags["id"] = d.server.cluster.ID()
+	}
+	return &api.AgentMember{
+		Name: d.memberName(), Addr: host, Port: uint16(n), Tags: tags, Status: "alive",
+		ProtocolMin: 1, ProtocolMax: 5, ProtocolCur: memberProtocol, DelegateMin: 2, DelegateMax: 5, DelegateCur: 4,
+	}
+}
+
+// nodeTransport is how the API reaches nodes.
+func (s *serverPart) nodeTransport(nodeID string) http.RoundTripper { return s.nodes.Transport(nodeID) }
