@@ -11,8 +11,11 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// maxDiags bounds the problems that are collected and listed.
-const maxDiags = 20
+// Bounds of the problems that are collected and listed, and of the text of one.
+const (
+	maxDiags    = 20
+	maxDiagText = 600
+)
 
 // asError writes diagnostics as one error, a line each:
 //
@@ -31,7 +34,9 @@ func asError(diags hcl.Diagnostics) error {
 		if d.Detail != "" {
 			text += ": " + d.Detail
 		}
-		text = strings.Join(strings.Fields(text), " ")
+		if text = strings.Join(strings.Fields(text), " "); len(text) > maxDiagText {
+			text = strings.ToValidUTF8(text[:maxDiagText], "") + "…"
+		}
 		if r := d.Subject; r != nil {
 			text = fmt.Sprintf("%s:%d:%d: %s", r.Filename, r.Start.Line, r.Start.Column, text)
 		}
@@ -57,6 +62,9 @@ func (p *parser) add(diags hcl.Diagnostics) {
 
 // unknown notes a name that does not exist, with the nearest that does.
 func (p *parser) unknown(at hcl.Range, kind, name string, known []string) {
+	if len(p.diags) > maxDiags {
+		return
+	}
 	p.errorf(at, "Unsupported "+kind, "There is no %s %q here.%s", kind, name, nearest(name, known))
 }
 
@@ -65,6 +73,9 @@ func (p *parser) unknown(at hcl.Range, kind, name string, known []string) {
 func nearest(name string, known []string) string {
 	best, distance := "", 3
 	for _, k := range known {
+		if len(name) > 2*len(k)+3 {
+			continue
+		}
 		if d := levenshtein.Distance(name, k, nil); d < distance {
 			best, distance = k, d
 		}

@@ -107,6 +107,9 @@ var argumentChecks = map[string]func([]cty.Value) error{
 	"formatlist": checkFormat,
 	"indent":     atMost(0, 1000),
 	"bcrypt":     atMost(1, 12),
+	"jsondecode": shallow,
+	"yamldecode": shorter(0, 64<<10),
+	"rsadecrypt": shorter(1, 8<<10),
 	"pow":        atMost(1, 1000),
 }
 
@@ -118,6 +121,50 @@ func checkFormat(args []cty.Value) error {
 		return fmt.Errorf("a width or precision above 999 is not allowed")
 	}
 	return nil
+}
+
+// prices are what calls of some functions cost beyond the size of their
+// arguments and result, in steps.
+var prices = map[string]func(args []cty.Value) int{
+	"bcrypt":     func([]cty.Value) int { return evaluationBudget / 5 },
+	"rsadecrypt": func([]cty.Value) int { return evaluationBudget / 30 },
+	"distinct": func(args []cty.Value) int { // compares all with all
+		if !args[0].CanIterateElements() {
+			return 0
+		}
+		n := args[0].LengthInt()
+		return n * n / 200
+	},
+}
+
+// shallow refuses JSON that is nested as deep as a stack: its decoder recurses.
+func shallow(args []cty.Value) error {
+	if args[0].Type() != cty.String || args[0].IsNull() {
+		return nil
+	}
+	depth := 0
+	for _, c := range []byte(args[0].AsString()) { // brackets in texts count as well, which is harmless
+		switch c {
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth--
+		}
+		if depth > 10*maxNesting {
+			return fmt.Errorf("the JSON is nested more than %d deep", 10*maxNesting)
+		}
+	}
+	return nil
+}
+
+// shorter bounds the text that is argument i, in bytes.
+func shorter(i, most int) func([]cty.Value) error {
+	return func(args []cty.Value) error {
+		if i < len(args) && args[i].Type() == cty.String && !args[i].IsNull() && len(args[i].AsString()) > most {
+			return fmt.Errorf("argument %d is longer than %d bytes", i+1, most)
+		}
+		return nil
+	}
 }
 
 // atMost bounds the number that is argument i, where it is given.

@@ -103,7 +103,10 @@ func TestFileFunctions(t *testing.T) {
 
 func TestExpensiveCallsFail(t *testing.T) {
 	for _, expr := range []string{
-		`bcrypt("x", 31)`, `indent(1000000, "a\nb")`, `format("%9999999s", "x")`, `pow(10, 100000000)`,
+		`bcrypt("x", 31)`, `join("", [for x in range(100) : bcrypt("x", 12)])`, `length(distinct(flatten([for a in range(30) : range(a * 1000, a * 1000 + 1000)])))`,
+		`length([for a in range(1000) : [for b in range(1000) : [for c in range(1000) : 1]]])`,
+		`jsondecode(join("", [for x in range(1001) : "["]))`, `yamldecode(join("", [for x in range(300) : join("", [for y in range(300) : "- "])]))`,
+		`indent(1000000, "a\nb")`, `format("%9999999s", "x")`, `pow(10, 100000000)`,
 		`join(join("", formatlist("%0999d", range(1000))), formatlist("%0999d", range(1000)))`,
 		`replace(join("", formatlist("%0999d", range(1000))), "0", join("", formatlist("%0999d", range(1000))))`,
 		`yamldecode("a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e]\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f]\nh: [*g,*g,*g,*g,*g,*g,*g,*g]").a[0]`,

@@ -66,6 +66,7 @@ func jsonError(name string, src []byte, base int, err error) error {
 		offset = syntax.Offset
 	case errors.As(err, &typ):
 		offset = typ.Offset
+		err = fmt.Errorf("%s: %s is the wrong type of value, %s is needed", typ.Field, typ.Value, typ.Type)
 	}
 	if offset < 0 {
 		return api.Errorf(api.CodeInvalid, "%s: %w", name, err)

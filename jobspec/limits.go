@@ -93,6 +93,10 @@ func (m *meter) value(v cty.Value) {
 			m.spend(m.left + 1)
 		}
 	case v.CanIterateElements():
+		if t.IsTupleType() || t.IsObjectType() { // making a list or map of it compares the types of all with all
+			n := v.LengthInt()
+			m.spend(n * n / 500)
+		}
 		for it := v.ElementIterator(); it.Next(); {
 			_, e := it.Element()
 			m.value(e)
@@ -137,6 +141,9 @@ func (m *meter) metered(name string, f function.Function, check func([]cty.Value
 				return fmt.Errorf("the result may be too large")
 			}
 			product = min(product, maxProduct)
+		}
+		if price := prices[name]; price != nil {
+			m.spend(price(args))
 		}
 		if check != nil {
 			return check(args)

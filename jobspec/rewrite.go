@@ -18,6 +18,10 @@ func onNode(root string) bool {
 	return strings.HasPrefix(root, "NOMAD_")
 }
 
+// maxPlain is how many elements a written list or map may have before it is
+// metered where it stands.
+const maxPlain = 1000
+
 // rewriter changes expressions before they are evaluated: what only a node
 // knows becomes text, and what takes work is metered. bound are the names that
 // loops around the expression give a meaning here.
@@ -118,6 +122,9 @@ func (r *rewriter) expr(e hclsyntax.Expression, asText bool) hclsyntax.Expressio
 		for i := range e.Exprs {
 			e.Exprs[i] = r.expr(e.Exprs[i], asText)
 		}
+		if len(e.Exprs) > maxPlain {
+			return r.metered(e)
+		}
 	case *hclsyntax.ObjectConsExpr:
 		for i := range e.Items {
 			if k, ok := e.Items[i].KeyExpr.(*hclsyntax.ObjectConsKeyExpr); ok && (k.ForceNonLiteral || hcl.ExprAsKeyword(k.Wrapped) == "") {
@@ -125,11 +132,15 @@ func (r *rewriter) expr(e hclsyntax.Expression, asText bool) hclsyntax.Expressio
 			}
 			e.Items[i].ValueExpr = r.expr(e.Items[i].ValueExpr, asText)
 		}
+		if len(e.Items) > maxPlain {
+			return r.metered(e)
+		}
 	case *hclsyntax.ConditionalExpr:
 		e.Condition = r.expr(e.Condition, false)
 		e.TrueResult, e.FalseResult = r.expr(e.TrueResult, asText), r.expr(e.FalseResult, asText)
 	case *hclsyntax.ForExpr:
 		r.loop(e, asText)
+		return r.metered(e)
 	case *hclsyntax.FunctionCallExpr:
 		for i := range e.Args {
 			e.Args[i] = r.expr(e.Args[i], false)
@@ -144,6 +155,7 @@ func (r *rewriter) expr(e hclsyntax.Expression, asText bool) hclsyntax.Expressio
 		e.Source = r.expr(e.Source, false)
 	case *hclsyntax.SplatExpr:
 		e.Source = r.expr(e.Source, false)
+		return r.metered(e)
 	}
 	return e
 }

@@ -277,6 +277,7 @@ func (p *parser) locals(ctx *hcl.EvalContext, blocks []*hclsyntax.Block) {
 		return
 	}
 	for _, name := range order {
+		p.meter.spend(len(values) / 4) // the object is made anew each time
 		values[name] = p.eval(ctx, attrs[name].Expr)
 		ctx.Variables["local"] = cty.ObjectVal(values)
 	}
