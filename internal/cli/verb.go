@@ -31,6 +31,7 @@ type verb struct {
 // verbs lists every command, in the order of the overview.
 func verbs() []*verb {
 	return []*verb{
+		agentVerb(),
 		jobRunVerb(), jobPlanVerb(), jobStatusVerb(), jobStopVerb(), jobInspectVerb(), jobValidateVerb(), jobInitVerb(),
 		jobAllocsVerb(), jobEvalVerb(), jobHistoryVerb(), jobRevertVerb(), jobPromoteVerb(), jobScaleVerb(), jobDeploymentsVerb(),
 		allocListVerb(), allocStatusVerb(), allocLogsVerb(), allocExecVerb(), allocFSVerb(),
