@@ -65,14 +65,13 @@ func (m *Mux) Raft() net.Listener { return m.raft }
 func (m *Mux) HTTP() net.Listener { return m.http }
 
 // Run accepts until ctx ends, then closes every connection that was not
-// handed to one of the listeners and returns nil.
+// handed to one of the listeners and returns nil. The listeners are closed by
+// those who use them.
 func (m *Mux) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	defer m.raft.Close()
-	defer m.http.Close()
 	defer context.AfterFunc(ctx, func() { _ = m.cfg.Listener.Close() })()
 	pause := acceptPause
 	for {
