@@ -82,8 +82,8 @@ func renderFieldDocs() string {
 	var b strings.Builder
 	b.WriteString(`# Fields of a job
 
-What this release does with every field of a job, by its name in the JSON API. Job files use the same names in
-lower case with underscores; where a name differs, the note of the block says so.
+What this release does with every field of a job, by its name in the JSON API. Job files write most of them in lower
+case with underscores (` + "`KillTimeout`, `kill_timeout`" + `), and blocks in the singular (` + "`TaskGroups`, `group`" + `).
 
 - **works**: the field has its effect.
 - **warns**: the field is kept and shown, but has no effect; registering, planning and validating the job say so.
@@ -176,8 +176,8 @@ func TestUnsupported(t *testing.T) {
 		{"host volume", func(j *Job) {
 			j.TaskGroups[0].Volumes = map[string]*VolumeRequest{"data": {Type: "host", Source: "x"}}
 		}, "", ""},
-		{"stagger", func(j *Job) { j.TaskGroups[0].Update = &UpdateStrategy{Stagger: ptr(Duration(1e9))} },
-			`group "cache" > Update > Stagger: "1s" has no effect in this release`, ""},
+		{"migrate", func(j *Job) { j.TaskGroups[0].Migrate = &MigrateStrategy{MinHealthyTime: ptr(Duration(1e9))} },
+			`group "cache" > Migrate > MinHealthyTime: "1s" has no effect in this release`, ""},
 	} {
 		warnings, err := canonicalJob(tt.change).Unsupported()
 		if tt.warn == "" && len(warnings) > 0 || tt.warn != "" && (len(warnings) != 1 || !strings.Contains(warnings[0], tt.warn)) {

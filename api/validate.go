@@ -74,7 +74,7 @@ func (j *Job) validate(at spot) {
 	j.validateGroups(at)
 	if j.Update != nil {
 		if j.rolls() {
-			j.Update.validate(at.in("Update"))
+			j.Update.validate(at.in("Update"), j.Type)
 		} else {
 			at.warn("Update", "has no effect in a %s job", j.Type)
 		}

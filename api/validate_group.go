@@ -57,7 +57,7 @@ func (g *TaskGroup) validatePolicies(at spot, j *Job) {
 		return
 	}
 	in := at.in("Update")
-	u.validate(in)
+	u.validate(in, j.Type)
 	if u.Canary != nil && j.Type == JobTypeService && *u.Canary > g.CountOf() {
 		in.bad("Canary", "%d is more than the group's Count of %d", *u.Canary, g.CountOf())
 	}

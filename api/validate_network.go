@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 )
 
@@ -28,6 +29,7 @@ func validateNetworks(at spot, g *TaskGroup) {
 			continue
 		}
 		n.validate(at.in("network"), static, make(map[string]bool))
+		n.validateDNS(at.in("network"), g.Tasks)
 	}
 	for _, t := range g.Tasks {
 		if t == nil || t.Resources == nil {
@@ -41,6 +43,9 @@ func validateNetworks(at spot, g *TaskGroup) {
 				continue
 			}
 			n.validate(in.in("network"), static, labels)
+			if n.DNS != nil {
+				in.in("network").bad("DNS", "is not read here: give it in the network block of the group")
+			}
 		}
 	}
 }
@@ -71,6 +76,19 @@ func (n *NetworkResource) validate(at spot, static map[staticPort]bool, labels m
 	}
 	for _, p := range n.DynamicPorts {
 		p.validate(at.in("port %q", clip(p.Label)), labels)
+	}
+}
+
+// validateDNS refuses resolvers for tasks that share those of their node.
+func (n *NetworkResource) validateDNS(at spot, tasks []*Task) {
+	if n.DNS == nil || unset(reflect.ValueOf(n.DNS)) {
+		return
+	}
+	at.elements("DNS", len(n.DNS.Servers)+len(n.DNS.Searches)+len(n.DNS.Options))
+	for _, t := range tasks {
+		if t != nil && t.Driver != "docker" {
+			at.bad("DNS", "task %q runs under %s and uses the resolvers of its node: remove DNS or use docker", clip(t.Name), clip(t.Driver))
+		}
 	}
 }
 

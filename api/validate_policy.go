@@ -52,7 +52,7 @@ func (p *ReschedulePolicy) validate(at spot, jobType string) {
 	}
 }
 
-func (u *UpdateStrategy) validate(at spot) {
+func (u *UpdateStrategy) validate(at spot, jobType string) {
 	if u.MaxParallel != nil {
 		at.within("MaxParallel", *u.MaxParallel, 0, MaxGroupCount)
 	}
@@ -60,6 +60,9 @@ func (u *UpdateStrategy) validate(at spot) {
 		at.within("Canary", *u.Canary, 0, MaxGroupCount)
 	}
 	at.duration("Stagger", u.Stagger, 0)
+	if jobType == JobTypeService && u.Stagger != nil && *u.Stagger != *updateDefault().Stagger {
+		at.warn("Stagger", "%s has no effect in a service job: its rollout goes on when allocations are healthy", *u.Stagger)
+	}
 	at.duration("MinHealthyTime", u.MinHealthyTime, 0)
 	at.duration("HealthyDeadline", u.HealthyDeadline, 0)
 	at.duration("ProgressDeadline", u.ProgressDeadline, 0)

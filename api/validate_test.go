@@ -92,6 +92,10 @@ func TestValidateNamesPlaceValueAndRemedy(t *testing.T) {
 			ports(j, []Port{{Label: "a", Value: 80}}, nil)
 			task(j).Resources = &Resources{Networks: []*NetworkResource{{ReservedPorts: []Port{{Label: "x", Value: 80}}}}}
 		}, `task "redis" > Resources > network > port "x" > Value: 80 is taken`},
+		{func(j *Job) {
+			group(j).Networks = []*NetworkResource{{DNS: &DNSConfig{Servers: []string{"1.1.1.1"}}}}
+			task(j).Driver = "raw_exec"
+		}, `network > DNS: task "redis" runs under raw_exec`},
 		{func(j *Job) { task(j).Services = []*Service{{PortLabel: "web"}} }, `PortLabel: "web" is not a port of the group`},
 		{func(j *Job) { task(j).Services = []*Service{{Provider: "etcd"}} }, `Provider: "etcd" is unknown`},
 		{func(j *Job) {
@@ -168,10 +172,14 @@ func TestValidateAccepts(t *testing.T) {
 		"same port on two addresses": func(j *Job) {
 			ports(j, []Port{{Label: "a", Value: 80, HostNetwork: "public"}, {Label: "b", Value: 80}}, nil)
 		},
-		"signals":            func(j *Job) { task(j).KillSignal = "sigint" },
-		"prestart beside":    func(j *Job) { withHook(j, "prestart", true) },
-		"system with update": func(j *Job) { j.Type = "system" },
-		"cores":              func(j *Job) { task(j).Resources = &Resources{Cores: 2} },
+		"resolvers": func(j *Job) {
+			group(j).Networks = []*NetworkResource{{DNS: &DNSConfig{Servers: []string{"1.1.1.1"}}}}
+		},
+		"stagger of a system job": func(j *Job) { j.Type = "system"; j.Update = &UpdateStrategy{Stagger: ptr(seconds(5))} },
+		"signals":                 func(j *Job) { task(j).KillSignal = "sigint" },
+		"prestart beside":         func(j *Job) { withHook(j, "prestart", true) },
+		"system with update":      func(j *Job) { j.Type = "system" },
+		"cores":                   func(j *Job) { task(j).Resources = &Resources{Cores: 2} },
 	} {
 		j := canonicalJob(change)
 		if warnings, err := j.Validate(); err != nil || len(warnings) > 0 {
@@ -183,6 +191,7 @@ func TestValidateAccepts(t *testing.T) {
 func TestValidateWarnsOfPoliciesWithoutEffect(t *testing.T) {
 	for name, change := range map[string]func(*Job){
 		"has no effect in a batch job":               func(j *Job) { j.Type = "batch"; j.Update = &UpdateStrategy{} },
+		"Stagger: 5s has no effect in a service job": func(j *Job) { group(j).Update = &UpdateStrategy{Stagger: ptr(seconds(5))} },
 		"has no effect because Unlimited is true":    func(j *Job) { group(j).ReschedulePolicy = &ReschedulePolicy{Attempts: ptr(3)} },
 		"system job, which is never rescheduled":     func(j *Job) { j.Type = "system"; group(j).ReschedulePolicy = &ReschedulePolicy{Attempts: ptr(3)} },
 		"Migrate: has no effect in a sysbatch job":   func(j *Job) { j.Type = "sysbatch"; group(j).Migrate = &MigrateStrategy{} },
