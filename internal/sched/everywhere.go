@@ -41,7 +41,7 @@ func (m *maker) placeEverywhere(e *everywhere) {
 		out.Allocs = append(out.Allocs, p)
 	}
 	for _, a := range e.asks {
-		if i, ok := m.at[a.previous.NodeID]; ok && f.feasible[i] {
+		if i, ok := m.index[a.previous.NodeID]; ok && f.feasible[i] {
 			place(i, a)
 		}
 	}

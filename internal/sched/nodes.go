@@ -12,14 +12,14 @@ type fleet struct {
 	nodes []*api.Node
 	caps  []fit.Capacity
 	used  []*fit.Usage
-	at    map[string]int32 // place by node ID
+	index map[string]int32 // by node ID
 }
 
 // sync takes over a state. What did not change since the last one costs two
 // comparisons a node.
 func (f *fleet) sync(st State) {
-	if f.at == nil {
-		f.at = map[string]int32{}
+	if f.index == nil {
+		f.index = map[string]int32{}
 	}
 	n, moved := 0, false
 	for node, usage := range st.NodesUsage() {
@@ -41,9 +41,9 @@ func (f *fleet) sync(st State) {
 		moved = true
 	}
 	if moved {
-		clear(f.at)
+		clear(f.index)
 		for i, node := range f.nodes {
-			f.at[node.ID] = int32(i)
+			f.index[node.ID] = int32(i)
 		}
 	}
 }

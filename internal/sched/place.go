@@ -59,7 +59,7 @@ func (p *Placer) overlay(st State) {
 			fl.deltas = fl.deltas[1:]
 		}
 		for _, d := range fl.deltas {
-			if i, ok := p.fleet.at[d.node]; ok {
+			if i, ok := p.fleet.index[d.node]; ok {
 				p.fleet.add(i, d.usage)
 			}
 		}
@@ -141,7 +141,7 @@ func (m *maker) begin() {
 			continue
 		}
 		m.stopping[a.ID] = true
-		if i, ok := m.at[a.NodeID]; ok {
+		if i, ok := m.index[a.NodeID]; ok {
 			m.remove(i, fit.Sum(a.AllocatedResources))
 		}
 	}
@@ -149,7 +149,7 @@ func (m *maker) begin() {
 		return
 	}
 	for a := range m.st.AllocsByJob(m.w.Eval.Namespace, m.w.Eval.JobID) {
-		if i, ok := m.at[a.NodeID]; ok && !a.Terminal() && !m.stopping[a.ID] {
+		if i, ok := m.index[a.NodeID]; ok && !a.Terminal() && !m.stopping[a.ID] {
 			r := &resident{node: i, group: a.TaskGroup, alloc: a}
 			m.residents, m.byAlloc[a.ID] = append(m.residents, r), r
 		}
@@ -276,7 +276,7 @@ func (m *maker) choose(f *field, a *ask, hopeless bool) (*api.Placement, *fit.Us
 			}
 			why = fit.DimPorts
 		}
-		f.stamps[i]++
+		f.leave(i)
 		f.explain.short[i] = why
 	}
 }
@@ -286,7 +286,7 @@ func (m *maker) stay(f *field, a *ask) (*api.Placement, *fit.Usage) {
 	if a.previous == nil || a.group.EphemeralDisk == nil || !a.group.EphemeralDisk.Sticky {
 		return nil, nil
 	}
-	i, ok := m.at[a.previous.NodeID]
+	i, ok := m.index[a.previous.NodeID]
 	if !ok || !f.feasible[i] {
 		return nil, nil
 	}
@@ -323,7 +323,7 @@ func (m *maker) commit(f *field, a *ask, p *api.Placement, taken *fit.Usage) {
 		m.plan.Stops = append(m.plan.Stops, a.stop)
 		m.stopping[a.stop.ID] = true
 	}
-	i := m.at[p.NodeID]
+	i := m.index[p.NodeID]
 	m.add(i, taken)
 	m.deltas = append(m.deltas, delta{p.ID, p.NodeID, taken})
 	r := &resident{node: i, group: a.group.Name}

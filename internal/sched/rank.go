@@ -20,11 +20,12 @@ type field struct {
 	uniform  bool // the region's algorithm is spread
 	seed     uint64
 
-	feasible []bool             // by node, as are the next four
+	feasible []bool             // by node, as are the next five
 	combos   []int32            // of spread values
 	mates    []int32            // allocations of the same group
 	liking   []float64          // affinity score
-	stamps   []uint32           // of the node's only valid candidate
+	home     []*queue           // where the node is, or nil
+	at       []int32            // its place there
 	hosts    map[int32]int      // allocations among which hosts are distinct
 	tallies  []map[string]int   // per distinct property: allocations by value
 	queues   []*queue           // by combination and number of terms
@@ -36,7 +37,7 @@ type field struct {
 func (f *field) evaluate(residents []*resident) {
 	n := len(f.nodes)
 	f.feasible, f.combos, f.mates = make([]bool, n), make([]int32, n), make([]int32, n)
-	f.liking, f.stamps = make([]float64, n), make([]uint32, n)
+	f.liking, f.home, f.at = make([]float64, n), make([]*queue, n), make([]int32, n)
 	f.explain.short = make([]string, n)
 	for i, node := range f.nodes {
 		if !f.explain.look(f.check, node) {
@@ -124,20 +125,32 @@ func (f *field) clash(i int32) string {
 	return ""
 }
 
-// enter puts a feasible node that has room into its queue, and notes of
-// another one what it lacks. What was in a queue of the node before no longer
-// counts.
+// enter puts a feasible node where its score belongs now, or nowhere when it
+// has no room, which is noted. Without sift the queue must be ordered later.
 func (f *field) enter(i int32, sift bool) {
-	f.stamps[i]++
 	c, ok := f.score(i)
 	if !ok {
+		f.leave(i)
 		return
 	}
 	q := f.queue(f.combos[i], c.terms)
-	if sift {
-		q.push(c)
-	} else {
+	switch {
+	case !sift:
 		q.items = append(q.items, c)
+	case f.home[i] == q:
+		q.replace(int(f.at[i]), c)
+	default:
+		f.leave(i)
+		q.push(c)
+	}
+	f.home[i] = q
+}
+
+// leave takes a node out of its queue.
+func (f *field) leave(i int32) {
+	if q := f.home[i]; q != nil {
+		q.remove(int(f.at[i]))
+		f.home[i] = nil
 	}
 }
 
@@ -147,7 +160,7 @@ func (f *field) queue(combo int32, terms uint8) *queue {
 	if !ok {
 		at = int32(len(f.queues))
 		f.slot[key] = at
-		f.queues = append(f.queues, &queue{combo: combo, terms: terms})
+		f.queues = append(f.queues, &queue{combo: combo, terms: terms, at: f.at})
 	}
 	return f.queues[at]
 }
@@ -163,7 +176,7 @@ func (f *field) score(i int32) (c candidate, ok bool) {
 	if f.explain.short[i] = why; why != "" {
 		return c, false
 	}
-	c = candidate{node: i, stamp: f.stamps[i], tie: uint32(fit.Mix(f.seed + uint64(i)))}
+	c = candidate{node: i, tie: uint32(fit.Mix(f.seed + uint64(i)))}
 	for _, term := range f.terms(i) {
 		if term.counts {
 			c.sum += term.value
@@ -240,9 +253,6 @@ func (a *scored) before(b *scored) bool {
 func (f *field) best(n int, out []scored) []scored {
 	f.frontier = f.frontier[:0]
 	for _, q := range f.queues {
-		for len(q.items) > 0 && q.items[0].stamp != f.stamps[q.items[0].node] {
-			q.pop()
-		}
 		f.reach(q, 0)
 	}
 	for len(f.frontier) > 0 && len(out) < n {
@@ -255,9 +265,7 @@ func (f *field) best(n int, out []scored) []scored {
 		p := f.frontier[at]
 		f.frontier[at] = f.frontier[len(f.frontier)-1]
 		f.frontier = f.frontier[:len(f.frontier)-1]
-		if c := p.q.items[p.at]; c.stamp == f.stamps[c.node] {
-			out = append(out, scored{candidate: c, score: p.score})
-		}
+		out = append(out, scored{candidate: p.q.items[p.at], score: p.score})
 		f.reach(p.q, 2*p.at+1)
 		f.reach(p.q, 2*p.at+2)
 	}
@@ -285,8 +293,8 @@ func (f *field) ahead(a, b *place) bool {
 func (f *field) rank(a *ask, out []scored) []scored {
 	var penalised []int32
 	for _, id := range a.penalty {
-		if i, ok := f.at[id]; ok && f.feasible[i] {
-			f.stamps[i]++ // out of its queue
+		if i, ok := f.index[id]; ok && f.feasible[i] {
+			f.leave(i)
 			penalised = append(penalised, i)
 		}
 	}
