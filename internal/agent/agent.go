@@ -131,6 +131,7 @@ type Agent struct {
 	runners   map[string]*runner
 	collected map[string]*api.AllocUpdate // removed from this node; never run again
 	pending   assignment
+	ended     bool               // Run is over: no more exec sessions
 	meta      map[string]*string // dynamic metadata
 	drivers   map[string]*api.DriverInfo
 }
@@ -224,6 +225,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	defer func() {
+		a.mu.Lock()
+		a.ended = true
+		a.mu.Unlock()
 		close(a.closing)
 		a.sessions.Wait()
 		wg.Wait()

@@ -16,7 +16,7 @@ const collectBatch = 10
 // collectExcess removes terminal allocations, the oldest first, beyond the
 // number that is kept or while the disk is too full.
 func (a *Agent) collectExcess() {
-	ended := a.ended()
+	ended := a.terminal()
 	excess := max(0, len(ended)-a.cfg.GCMaxAllocs)
 	if len(ended) > excess {
 		if u, err := disk.Usage(a.cfg.AllocDir); err == nil && (u.UsedPercent > a.cfg.GCDiskThreshold || u.InodesUsedPercent > a.cfg.GCInodeThreshold) {
@@ -30,8 +30,8 @@ func (a *Agent) collectExcess() {
 	}
 }
 
-// ended returns the runners of terminal allocations, the oldest first.
-func (a *Agent) ended() []*runner {
+// terminal returns the runners of terminal allocations, the oldest first.
+func (a *Agent) terminal() []*runner {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	var list []*runner
@@ -46,7 +46,7 @@ func (a *Agent) ended() []*runner {
 
 // collectAll removes every terminal allocation.
 func (a *Agent) collectAll() {
-	for _, r := range a.ended() {
+	for _, r := range a.terminal() {
 		r.discard()
 	}
 }

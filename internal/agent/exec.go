@@ -78,15 +78,29 @@ func (a *Agent) serveExec(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	a.sessions.Add(1)
-	defer a.sessions.Done()
 	defer func() { _ = conn.CloseNow() }()
+	if !a.enter() {
+		_ = conn.Close(websocket.StatusGoingAway, "the agent ends")
+		return
+	}
+	defer a.sessions.Done()
 	conn.SetReadLimit(maxExecFrame)
 	s := &session{conn: conn, ctx: context.WithoutCancel(r.Context())}
 	if bad == nil {
 		bad = a.runExec(r, s, params)
 	}
 	s.close(bad)
+}
+
+// enter counts a session, unless Run has ended.
+func (a *Agent) enter() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended {
+		return false
+	}
+	a.sessions.Add(1)
+	return true
 }
 
 // runExec authorises and runs a session. Its error ends the session with a

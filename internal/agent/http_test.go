@@ -350,6 +350,9 @@ func TestLogRotation(t *testing.T) {
 		if got.String() != want.String()[offset:] {
 			rt.Fatalf("from %d: %q\nwant %q", offset, got.String(), want.String()[offset:])
 		}
+		for _, f := range files {
+			_ = logs.Remove(fmt.Sprintf("%s.stdout.%d", task, f.index))
+		}
 	})
 }
 

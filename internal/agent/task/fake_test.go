@@ -87,6 +87,12 @@ func (t *scriptedTask) end(r driver.ExitResult) {
 	}
 }
 
+func (t *scriptedTask) over() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.result != nil
+}
+
 func (t *scriptedTask) Handle() driver.Handle { return driver.Handle("handle") }
 
 func (t *scriptedTask) Wait(ctx context.Context) (*driver.ExitResult, error) {

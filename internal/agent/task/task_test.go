@@ -151,7 +151,7 @@ func TestKill(t *testing.T) {
 		start := time.Now()
 		r.task.Kill(Order{})
 		synctest.Wait()
-		if r.d.last().result != nil {
+		if r.d.last().over() {
 			t.Error("killed before the shutdown delay")
 		}
 		<-r.task.Done()
@@ -261,8 +261,8 @@ func TestAgentRestart(t *testing.T) {
 		process, rec := first.d.last(), first.task.Record()
 		first.stop()
 		first.wg.Wait()
-		if first.err == nil || process.result != nil || string(rec.Handle) != "handle" {
-			t.Fatalf("Run = %v, result %v, record %+v", first.err, process.result, rec)
+		if first.err == nil || process.over() || string(rec.Handle) != "handle" {
+			t.Fatalf("Run = %v, over %v, record %+v", first.err, process.over(), rec)
 		}
 		endedAt := time.Now().Add(time.Second)
 		process.end(driver.ExitResult{ExitCode: 3, EndedAt: endedAt})
