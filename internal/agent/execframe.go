@@ -13,6 +13,9 @@ import (
 	"github.com/drover-org/drover/api"
 )
 
+// maxIdleFrame bounds what a session keeps to read the next frame into.
+const maxIdleFrame = 64 << 10
+
 // receive reads the caller's frames until the connection ends. The error says
 // why the session has to end.
 func (s *session) receive(stdin *stdin, resize chan api.TerminalSize) error {
@@ -23,7 +26,9 @@ func (s *session) receive(stdin *stdin, resize chan api.TerminalSize) error {
 		if err != nil {
 			return hangUp(err)
 		}
-		buf.Reset()
+		if buf.Reset(); buf.Cap() > maxIdleFrame {
+			buf = bytes.Buffer{}
+		}
 		if _, err := buf.ReadFrom(r); err != nil {
 			return hangUp(err)
 		}

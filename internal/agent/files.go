@@ -201,7 +201,7 @@ func (a *Agent) streamFile(w http.ResponseWriter, r *http.Request) {
 func (st *stream) file(f *os.File, name string, pos int64) {
 	for st.start(); ; {
 		changed, last := st.run.watch(), st.run.terminal()
-		n, err := f.ReadAt(st.buf, pos)
+		n, err := f.ReadAt(st.buf[:], pos)
 		if n > 0 {
 			if !st.data(pos, name, st.buf[:n]) {
 				return

@@ -79,7 +79,7 @@ func (st *stream) logs(set *logSet, t *task.Task) {
 	for st.start(); ; {
 		changed := st.run.watch() // before the look at the task and the files
 		last := t.State().State == api.TaskStateDead || st.run.terminal()
-		n, err := set.read(st.buf)
+		n, err := set.read(st.buf[:])
 		if n > 0 {
 			if !st.data(set.offset-int64(n), set.name(), st.buf[:n]) {
 				return

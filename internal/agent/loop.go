@@ -160,7 +160,7 @@ func (l *loop) report(want *api.Allocation, views []view) {
 	r.mu.Lock()
 	rerunning := r.again != nil
 	if ended && !rerunning && !r.terminal() {
-		r.endedAt = r.a.cfg.Now()
+		r.endedAt = latestEnd(views)
 		close(r.dead)
 		defer r.a.nudge() // perhaps there are too many by now
 	}
@@ -172,6 +172,16 @@ func (l *loop) report(want *api.Allocation, views []view) {
 	if !same {
 		r.a.link.Report(u)
 	}
+}
+
+// latestEnd returns when the last task ended.
+func latestEnd(tasks []view) (end time.Time) {
+	for i := range tasks {
+		if at := tasks[i].state.FinishedAt; at.After(end) {
+			end = at
+		}
+	}
+	return end
 }
 
 // dull reports whether an update tells nothing but that the tasks will start.

@@ -5,8 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/drover-org/drover/api"
@@ -22,27 +22,34 @@ const (
 // stream is one answer that carries a growing file: JSON frames one after the
 // other, or the plain bytes.
 type stream struct {
-	ctx     context.Context
-	w       http.ResponseWriter
-	flush   *http.ResponseController
-	run     *runner
-	follow  bool
-	plain   bool
-	buf     []byte
-	out     []byte
-	dir     *os.File
-	watch   *fileWatch // nil: poll
-	beat    *time.Ticker
-	closing <-chan struct{}
-	release func()
+	ctx         context.Context
+	w           http.ResponseWriter
+	flush       *http.ResponseController
+	run         *runner
+	follow      bool
+	plain       bool
+	*streamBufs            // nil while waiting
+	watch       *fileWatch // nil: poll
+	beat        *time.Ticker
+	closing     <-chan struct{}
+	release     func()
 }
+
+// streamBufs are what a stream reads into and what it makes of it. There may
+// be many streams, but few that are not waiting.
+type streamBufs struct {
+	buf [maxFrameData]byte
+	out []byte
+}
+
+var streamBufPool = sync.Pool{New: func() any { return new(streamBufs) }}
 
 // newStream prepares an answer; with follow it watches a directory of the
 // allocation for changes from here on. Nothing is written yet.
 func (a *Agent) newStream(w http.ResponseWriter, r *http.Request, run *runner, dir string, follow, plain bool) (*stream, error) {
 	st := &stream{
 		ctx: r.Context(), w: w, flush: http.NewResponseController(w), run: run, follow: follow, plain: plain,
-		buf: make([]byte, maxFrameData), closing: a.closing, release: func() {},
+		streamBufs: streamBufPool.Get().(*streamBufs), closing: a.closing, release: func() {},
 	}
 	if !follow {
 		return st, nil
@@ -53,11 +60,13 @@ func (a *Agent) newStream(w http.ResponseWriter, r *http.Request, run *runner, d
 	st.release = a.streams.release
 	st.beat = time.NewTicker(heartbeatInterval)
 	if hub := a.watches.Load(); hub != nil {
-		if d, err := run.dir.OpenDir(dir); err == nil {
-			st.dir = d
-			if st.watch, err = hub.add(d); err != nil {
-				a.log.Debug("a directory can't be watched, polling it", "dir", dir, "error", err)
-			}
+		d, err := run.dir.OpenDir(dir)
+		if err == nil {
+			st.watch, err = hub.add(d)
+			_ = d.Close()
+		}
+		if err != nil {
+			a.log.Debug("a directory can't be watched, polling it", "dir", dir, "error", err)
 		}
 	}
 	return st, nil
@@ -67,8 +76,8 @@ func (st *stream) close() {
 	if st.watch != nil {
 		st.watch.close()
 	}
-	if st.dir != nil {
-		_ = st.dir.Close()
+	if st.streamBufs != nil {
+		streamBufPool.Put(st.streamBufs)
 	}
 	if st.beat != nil {
 		st.beat.Stop()
@@ -131,6 +140,9 @@ func (st *stream) send(b []byte) bool {
 // wait waits for a change of the directory or, through changed, of a task,
 // and sends heartbeats meanwhile. It reports false when the stream is over.
 func (st *stream) wait(changed <-chan struct{}) bool {
+	streamBufPool.Put(st.streamBufs)
+	st.streamBufs = nil
+	defer func() { st.streamBufs = streamBufPool.Get().(*streamBufs) }()
 	var files <-chan struct{}
 	var poll <-chan time.Time
 	if st.watch != nil {

@@ -153,7 +153,7 @@ func TestListAndStat(t *testing.T) {
 		t.Errorf("List = %+v", list)
 	}
 	top, err := d.List("/")
-	if err != nil || len(top) != 3 {
+	if err != nil || len(top) != 2 {
 		t.Errorf("List of the root = %v, %v", top, err)
 	}
 	info, err := d.Stat("web/local/b")

@@ -29,10 +29,15 @@ func (d *Dir) List(name string) ([]*api.AllocFileInfo, error) {
 	if !info.IsDir() {
 		return []*api.AllocFileInfo{describe(info)}, nil
 	}
+	parts, _ := split(name) // openPath has accepted it
+	top := len(parts) == 0
 	list := []*api.AllocFileInfo{}
 	for {
 		entries, err := f.ReadDir(1024)
 		for _, e := range entries {
+			if top && e.Name() == stateName {
+				continue
+			}
 			info, err := e.Info()
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // removed since
