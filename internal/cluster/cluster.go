@@ -57,6 +57,7 @@ type Cluster struct {
 	fsm     *fsm
 	notify  chan bool
 	fatal   chan error
+	done    chan struct{} // closed when raft is shut down
 
 	mu      sync.Mutex
 	leading context.Context // nil unless leading and caught up
@@ -72,7 +73,7 @@ func Open(cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{
-		cfg: cfg, storage: st, notify: make(chan bool, notifyQueue), fatal: make(chan error, 1), changed: make(chan struct{}),
+		cfg: cfg, storage: st, notify: make(chan bool, notifyQueue), fatal: make(chan error, 1), done: make(chan struct{}), changed: make(chan struct{}),
 	}
 	if cfg.wrapLogs != nil {
 		st.logs = cfg.wrapLogs(st.logs)
@@ -89,6 +90,9 @@ func Open(cfg Config) (*Cluster, error) {
 	rc.HeartbeatTimeout = severalTimeout
 	if cfg.Alone {
 		rc.HeartbeatTimeout = aloneTimeout
+		// Asking others first gains nothing, and the timeout would include the
+		// writing of the vote: on a slow disk elections would start over.
+		rc.PreVoteDisabled = true
 	}
 	rc.ElectionTimeout, rc.LeaderLeaseTimeout = rc.HeartbeatTimeout, rc.HeartbeatTimeout
 
@@ -135,7 +139,9 @@ func (c *Cluster) Run(ctx context.Context) (err error) {
 	stepDown := func() {}
 	defer func() {
 		stepDown()
-		err = errors.Join(err, c.raft.Shutdown().Error(), c.network.Close(), c.storage.Close())
+		down := c.raft.Shutdown().Error()
+		close(c.done)
+		err = errors.Join(err, down, c.network.Close(), c.storage.Close())
 	}()
 	for {
 		select {
@@ -152,7 +158,7 @@ func (c *Cluster) Run(ctx context.Context) (err error) {
 			}
 			// Entries of earlier leaders come first. An error means that
 			// leadership is lost again, which the next notification says.
-			if _, err := await(ctx, func() raft.Future { return c.raft.Barrier(0) }); err != nil {
+			if _, err := await(ctx, c, func() raft.Future { return c.raft.Barrier(0) }); err != nil {
 				continue
 			}
 			c.cfg.Log.Info("this server leads", "term", c.raft.CurrentTerm(), "index", c.raft.AppliedIndex())
@@ -236,14 +242,47 @@ func (c *Cluster) Leads() bool {
 	return leading != nil
 }
 
+// leaderWait is how long a caller waits for a leader to be found: elections
+// are short, and a client that is refused meanwhile would only come again.
+const leaderWait = 2 * time.Second
+
+// ready returns nil when this server leads. It waits while nobody is known to
+// lead, a bounded time, and returns api.ErrNotLeader otherwise.
+func (c *Cluster) ready(ctx context.Context) error {
+	leading, changed := c.leadership()
+	if leading != nil {
+		return nil
+	}
+	limit := time.NewTimer(leaderWait)
+	defer limit.Stop()
+	for {
+		if _, id := c.raft.LeaderWithID(); id != "" && id != c.storage.id {
+			return api.ErrNotLeader
+		}
+		select {
+		case <-changed:
+		case <-limit.C:
+			return api.ErrNotLeader
+		case <-c.done:
+			return api.ErrNotLeader
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if leading, changed = c.leadership(); leading != nil {
+			return nil
+		}
+	}
+}
+
 // CheckRead returns nil when this server may answer a read: any server for a
 // stale one, otherwise the leader. Since a write is acknowledged only after
 // the leader has applied it, the leader's store holds every acknowledged one.
-func (c *Cluster) CheckRead(_ context.Context, stale bool) error {
-	if stale || c.Leads() {
+// While no leader is known it waits a little for one.
+func (c *Cluster) CheckRead(ctx context.Context, stale bool) error {
+	if stale {
 		return nil
 	}
-	return api.ErrNotLeader
+	return c.ready(ctx)
 }
 
 // Barrier returns when this server is known to lead still and has applied
@@ -252,15 +291,19 @@ func (c *Cluster) Barrier(ctx context.Context) error {
 	if !c.Leads() {
 		return api.ErrNotLeader
 	}
-	if _, err := await(ctx, c.raft.VerifyLeader); err != nil {
+	if _, err := await(ctx, c, c.raft.VerifyLeader); err != nil {
 		return proposeError(err)
 	}
 	return nil
 }
 
-// Leader returns the address of the leader, "" when there is none.
+// Leader returns the address of the leader, "" when there is none. A server
+// that leads and is not caught up yet is none: it could not answer.
 func (c *Cluster) Leader() string {
-	addr, _ := c.raft.LeaderWithID()
+	addr, id := c.raft.LeaderWithID()
+	if id == c.storage.id && !c.Leads() {
+		return ""
+	}
 	return string(addr)
 }
 
@@ -310,7 +353,7 @@ func (c *Cluster) Stats() map[string]string { return c.raft.Stats() }
 // TakeSnapshot writes the state to disk now, so that the log may be cut. It
 // returns nil when there is nothing new.
 func (c *Cluster) TakeSnapshot(ctx context.Context) error {
-	_, err := await(ctx, c.raft.Snapshot)
+	_, err := await(ctx, c, c.raft.Snapshot)
 	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
 		return nil
 	}

@@ -193,12 +193,26 @@ func TestLeadershipIsAContext(t *testing.T) {
 	if c.Leads() || api.ErrorCode(c.CheckRead(ctx, false)) != api.CodeNotLeader || c.CheckRead(ctx, true) != nil {
 		t.Fatal("still leads after the end")
 	}
-	if _, err := c.Propose(t.Context(), node(1)); api.ErrorCode(err) != api.CodeUnavailable {
+	if _, err := c.Propose(t.Context(), node(1)); api.ErrorCode(err) != api.CodeNotLeader {
 		t.Fatalf("a proposal after the end: %v", err)
 	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestCallersWaitForTheFirstLeader(t *testing.T) {
+	c := start(t, Config{Dir: t.TempDir()})
+	if _, err := c.Propose(t.Context(), node(1)); err != nil {
+		t.Fatalf("a proposal right after the start: %v", err)
+	}
+	c = start(t, Config{Dir: t.TempDir()})
+	if err := c.CheckRead(t.Context(), false); err != nil {
+		t.Fatalf("a read right after the start: %v", err)
+	}
+	if c.Leader() == "" {
+		t.Fatal("reads are answered and nobody leads")
 	}
 }
 

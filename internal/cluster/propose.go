@@ -14,7 +14,8 @@ import (
 const maxEntry = 32 << 20
 
 // Propose puts cmd into the log and returns when it is applied. Calls that
-// wait together share one append. The error is the command's refusal,
+// wait together share one append. While no leader is known it waits a little
+// for one. The error is the command's refusal,
 // api.ErrNotLeader, one with CodeUnavailable when leadership was lost on the
 // way (the command may still be applied), or ctx's.
 func (c *Cluster) Propose(ctx context.Context, cmd store.Command) (store.Result, error) {
@@ -28,7 +29,10 @@ func (c *Cluster) Propose(ctx context.Context, cmd store.Command) (store.Result,
 	if len(b) > maxEntry {
 		return store.Result{}, api.Errorf(api.CodeTooLarge, "the change takes %d bytes in the log, at most %d are possible: split it", len(b), maxEntry)
 	}
-	f, err := await(ctx, func() raft.ApplyFuture { return c.raft.Apply(b, 0) })
+	if err := c.ready(ctx); err != nil {
+		return store.Result{}, err
+	}
+	f, err := await(ctx, c, func() raft.ApplyFuture { return c.raft.Apply(b, 0) })
 	if err != nil {
 		return store.Result{}, proposeError(err)
 	}
@@ -54,24 +58,32 @@ func proposeError(err error) error {
 	return err
 }
 
-// await asks raft for something and waits for its future or for ctx. Raft
-// answers at the latest when leadership or the process ends, so the goroutine
-// ends too.
-func await[F raft.Future](ctx context.Context, ask func() F) (F, error) {
+// await asks raft for something and waits for its future, for ctx or for the
+// end of this server. Raft answers when leadership ends, but what is asked of
+// it as it shuts down may never be answered: the goroutine then ends with the
+// process.
+func await[F raft.Future](ctx context.Context, c *Cluster, ask func() F) (F, error) {
 	type answer struct {
 		future F
 		err    error
 	}
-	done := make(chan answer, 1)
+	var none F
+	select {
+	case <-c.done:
+		return none, raft.ErrRaftShutdown
+	default:
+	}
+	answered := make(chan answer, 1)
 	go func() {
 		f := ask()
-		done <- answer{f, f.Error()}
+		answered <- answer{f, f.Error()}
 	}()
 	select {
-	case a := <-done:
+	case a := <-answered:
 		return a.future, a.err
 	case <-ctx.Done():
-		var none F
 		return none, ctx.Err()
+	case <-c.done:
+		return none, raft.ErrRaftShutdown
 	}
 }

@@ -55,7 +55,11 @@ func (s *Server) ServeControl(ctx context.Context, conn net.Conn) {
 	}
 	err := sess.run(ctx)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-		sess.log.Info("control stream ended", "node", sess.nodeID, "remote", conn.RemoteAddr(), "error", err)
+		level := slog.LevelInfo
+		if sess.nodeID == "" {
+			level = slog.LevelDebug // a stranger, or everybody while there is no leader
+		}
+		sess.log.Log(ctx, level, "control stream ended", "node", sess.nodeID, "remote", conn.RemoteAddr(), "error", err)
 	}
 }
 
