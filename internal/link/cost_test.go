@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector keeps memory of its own for every goroutine.
+
 package link
 
 import (
