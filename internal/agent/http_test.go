@@ -288,6 +288,24 @@ func TestFollowLogs(t *testing.T) {
 	}
 }
 
+// TestFollowBeforeStart follows a task that has not started: without follow
+// that is an error, with it the caller waits.
+func TestFollowBeforeStart(t *testing.T) {
+	w := newWorld(t, nil)
+	a := w.alloc(map[string]any{"run_for": "1ms", "stdout_string": "hello"}, func(_ *api.Allocation, g *api.TaskGroup) {
+		g.Tasks = append(g.Tasks, &api.Task{Name: "init", Driver: "mock_driver", Config: map[string]any{"run_for": "150ms"}, Lifecycle: &api.TaskLifecycle{Hook: api.HookPrestart}})
+	})
+	w.assign(a)
+	w.untilStatus(a.ID, api.AllocClientRunning) // init runs, main waits
+	url := w.server().URL + "/v1/client/fs/logs/" + a.ID + "?type=stdout&task=main"
+	if status, body, _ := call(t, "GET", url, ""); status != 404 || !strings.Contains(body, "not started yet") {
+		t.Errorf("without follow: %d %s", status, body)
+	}
+	if _, body, _ := call(t, "GET", url+"&follow=true&plain=true", ""); body != "hello" {
+		t.Errorf("with follow: %q", body)
+	}
+}
+
 // TestLogRotation writes random lines through rotating files while they are
 // read, and wants each byte once and in order.
 func TestLogRotation(t *testing.T) {
