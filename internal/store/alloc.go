@@ -4,6 +4,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/drover-org/drover/api"
 )
@@ -352,7 +353,7 @@ func (c *UpdateAllocs) apply(t *tx) (any, error) {
 		if u.NetworkStatus != nil {
 			a.NetworkStatus = u.NetworkStatus
 		}
-		t.reportHealth(a, u)
+		t.reportHealth(a, u, c.Now)
 		t.putAlloc(a, c.Now)
 	}
 	for _, e := range c.Evals {
@@ -361,12 +362,16 @@ func (c *UpdateAllocs) apply(t *tx) (any, error) {
 	return nil, nil
 }
 
-// reportHealth takes over the health a node decided, once.
-func (t *tx) reportHealth(a *api.Allocation, u *api.AllocUpdate) {
-	if u.DeploymentHealthy == nil || a.DeploymentID == "" {
-		return
+// reportHealth takes over the health a node decided. An allocation that failed
+// is unhealthy even when its node did not get to say so.
+func (t *tx) reportHealth(a *api.Allocation, u *api.AllocUpdate, now int64) {
+	switch {
+	case a.DeploymentID == "":
+	case u.ClientStatus == api.AllocClientFailed:
+		t.setHealth(a, false, time.Unix(0, now).UTC())
+	case u.DeploymentHealthy != nil:
+		t.setHealth(a, *u.DeploymentHealthy, u.HealthTimestamp)
 	}
-	t.setHealth(a, *u.DeploymentHealthy, u.HealthTimestamp)
 }
 
 // TransitionAllocs asks for allocations to be moved, and adds the evaluations
