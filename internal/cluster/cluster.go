@@ -41,6 +41,13 @@ const (
 	commitTimeout  = 5 * time.Millisecond // heartbeat of an idle leader's followers
 )
 
+// How long the log of a server in memory gets.
+const (
+	memoryTrailing  = 64
+	memoryThreshold = 512
+	memoryInterval  = 10 * time.Second
+)
+
 // maxBatch is how many entries share one append, and one publication.
 const maxBatch = 256
 
@@ -78,7 +85,7 @@ func Open(cfg Config) (*Cluster, error) {
 	if cfg.wrapLogs != nil {
 		st.logs = cfg.wrapLogs(st.logs)
 	}
-	c.fsm = &fsm{store: cfg.Store, halt: func(err error) { c.fatal <- err }}
+	c.fsm = &fsm{store: cfg.Store, memory: cfg.Dir == "", halt: func(err error) { c.fatal <- err }}
 
 	rc := raft.DefaultConfig()
 	rc.LocalID = st.id
@@ -95,6 +102,10 @@ func Open(cfg Config) (*Cluster, error) {
 		rc.PreVoteDisabled = true
 	}
 	rc.ElectionTimeout, rc.LeaderLeaseTimeout = rc.HeartbeatTimeout, rc.HeartbeatTimeout
+
+	if cfg.Dir == "" { // the log takes the same memory as the state: keep it short
+		rc.TrailingLogs, rc.SnapshotThreshold, rc.SnapshotInterval = memoryTrailing, memoryThreshold, memoryInterval
+	}
 
 	var transport raft.Transport
 	if cfg.Network != nil {

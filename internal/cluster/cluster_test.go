@@ -258,6 +258,26 @@ func TestUnknownCommandStopsTheServer(t *testing.T) {
 	}
 }
 
+func TestLogInMemoryIsCut(t *testing.T) {
+	c := start(t, Config{})
+	for i := range 3 * memoryTrailing {
+		if _, err := c.Propose(t.Context(), node(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.TakeSnapshot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first, err := c.storage.logs.FirstIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := c.storage.logs.LastIndex()
+	if err != nil || last-first > memoryTrailing {
+		t.Fatalf("the log holds %d to %d (%v)", first, last, err)
+	}
+}
+
 func TestSnapshotIsCancelledOnError(t *testing.T) {
 	s := &badSink{}
 	if err := (snapshot{store.New().Snapshot()}).Persist(s); err == nil || !s.cancelled {

@@ -12,8 +12,9 @@ import (
 
 // fsm applies committed entries to the store.
 type fsm struct {
-	store *store.Store
-	halt  func(error) // called once
+	store  *store.Store
+	halt   func(error) // called once
+	memory bool        // snapshots only let the log be cut: nothing is written
 
 	mu     sync.Mutex
 	halted error // guarded by mu: why nothing is applied any more
@@ -80,6 +81,9 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	if err := f.stopped(); err != nil {
 		return nil, err
 	}
+	if f.memory {
+		return nothing{}, nil
+	}
 	return snapshot{f.store.Snapshot()}, nil
 }
 
@@ -102,3 +106,12 @@ func (s snapshot) Persist(sink raft.SnapshotSink) error {
 
 // Release implements raft.FSMSnapshot.
 func (snapshot) Release() {}
+
+// nothing is the snapshot of a server that keeps everything in memory.
+type nothing struct{}
+
+// Persist implements raft.FSMSnapshot.
+func (nothing) Persist(sink raft.SnapshotSink) error { return sink.Close() }
+
+// Release implements raft.FSMSnapshot.
+func (nothing) Release() {}

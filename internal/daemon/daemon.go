@@ -204,18 +204,28 @@ func openDirs(c *config.Config) (*dirs, error) {
 		d.server = or(c.Server.DataDir, "server")
 	}
 	d.client, d.alloc, d.bin = or(c.Client.StateDir, "client"), or(c.Client.AllocDir, "alloc"), filepath.Join(d.root, "bin")
-	if err := os.MkdirAll(d.root, 0o755); err != nil { // tasks of other users pass through it
+	if err := d.take(); err != nil {
+		if d.temporary {
+			err = errors.Join(err, os.RemoveAll(d.root))
+		}
 		return nil, fmt.Errorf("data_dir: %w", err)
-	}
-	var err error
-	path := filepath.Join(d.root, "agent.lock")
-	if d.lock, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
-	}
-	if err := unix.Flock(int(d.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("data_dir %s is in use by another agent: stop it or choose another directory (%w)", d.root, err), d.lock.Close())
 	}
 	return d, nil
+}
+
+// take makes the root and locks it.
+func (d *dirs) take() error {
+	if err := os.MkdirAll(d.root, 0o755); err != nil { // tasks of other users pass through it
+		return err
+	}
+	var err error
+	if d.lock, err = os.OpenFile(filepath.Join(d.root, "agent.lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		return err
+	}
+	if err := unix.Flock(int(d.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return errors.Join(fmt.Errorf("%s is in use by another agent: stop it or choose another directory (%w)", d.root, err), d.lock.Close())
+	}
+	return nil
 }
 
 func (d *dirs) close() error {

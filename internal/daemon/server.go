@@ -16,6 +16,7 @@ import (
 	"github.com/drover-org/drover/internal/control/liveness"
 	"github.com/drover-org/drover/internal/control/plans"
 	"github.com/drover-org/drover/internal/control/reap"
+	"github.com/drover-org/drover/internal/control/rollout"
 	"github.com/drover-org/drover/internal/link"
 	"github.com/drover-org/drover/internal/server"
 	"github.com/drover-org/drover/internal/store"
@@ -91,11 +92,13 @@ func (d *daemon) lead(ctx context.Context, live *liveness.Liveness, reaper *reap
 	s := d.server
 	placer := plans.New(plans.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
 	dispatcher := evals.New(evals.Config{Store: s.store, Proposer: s.cluster, Planner: placer, Now: time.Now, NewID: api.NewID, Log: d.log})
+	deployments := rollout.New(rollout.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return live.Run(ctx) })
 	g.Go(func() error { return reaper.Run(ctx) })
 	g.Go(func() error { return placer.Run(ctx) })
 	g.Go(func() error { return dispatcher.Run(ctx) })
+	g.Go(func() error { return deployments.Run(ctx) })
 	return g.Wait()
 }
 
