@@ -508,6 +508,31 @@ func TestNewStreamReplacesTheOld(t *testing.T) {
 	})
 }
 
+func TestSlowReaderLosesItsStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		conn, _ := w.dial(w.ctx, "")
+		frame, _ := appendFrame([]byte{ProtoControl}, kindHello, &helloMsg{Version: protocolVersion, Node: []byte(`{"ID":"` + nodeID + `"}`)})
+		go func() { _, _ = conn.Write(frame) }()
+		r := frameReader{conn: conn}
+		if err := r.read(time.Time{}, maxHello, func(kind, []byte) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		w.backend.assignments <- Assignment{Full: true} // and nobody reads it
+		time.Sleep(ioTimeout - 1)
+		synctest.Wait()
+		if !w.server.Connected(nodeID) {
+			t.Fatal("not waited for")
+		}
+		time.Sleep(1)
+		synctest.Wait()
+		if w.server.Connected(nodeID) {
+			t.Fatal("a node that doesn't read holds a writer for ever")
+		}
+		_ = conn.Close()
+	})
+}
+
 func TestHostilePeers(t *testing.T) {
 	hello := func(v uint16, node string) []byte {
 		b, _ := appendFrame([]byte{ProtoControl}, kindHello, &helloMsg{Version: v, Node: []byte(node)})
