@@ -31,6 +31,7 @@ type Config struct {
 	Proposer store.Proposer
 	Planner  Planner
 	Now      func() time.Time
+	After    func(time.Duration) <-chan time.Time // nil: time.After
 	NewID    func() string
 	Log      *slog.Logger
 }
@@ -41,6 +42,9 @@ const (
 	maxInFlight = 256
 	// maxAttempts is how often an evaluation may fail before it is given up.
 	maxAttempts = 3
+	// maxRounds is how often in a row a part of an evaluation's plan may come
+	// too late before that counts as a failure.
+	maxRounds = 5
 	// Delays before the second and third attempt, and before the evaluation
 	// that follows a failed one; the last gets up to followUpJitter more.
 	firstRetry     = time.Second
@@ -55,6 +59,7 @@ type Loop struct {
 	reconciling chan struct{} // a slot per processor
 	inFlight    map[api.NamespacedID]struct{}
 	retries     map[string]retry // by evaluation ID
+	shaken      uint64           // index at which a plan last lost room it had been given
 }
 
 // retry is an evaluation that failed and waits for its next attempt.
@@ -65,12 +70,16 @@ type retry struct {
 
 // outcome is what came of one dispatched evaluation.
 type outcome struct {
-	eval *api.Evaluation
+	*candidate
+	late bool // a part of a plan came too late, or none of it into the log
 	err  error
 }
 
 // New returns a loop that has not started.
 func New(cfg Config) *Loop {
+	if cfg.After == nil {
+		cfg.After = time.After
+	}
 	return &Loop{
 		Config: cfg, reconciling: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		inFlight: map[api.NamespacedID]struct{}{}, retries: map[string]retry{},
@@ -80,6 +89,8 @@ func New(cfg Config) *Loop {
 // Run dispatches until ctx ends and then waits for what is in flight. It
 // returns nil.
 func (l *Loop) Run(ctx context.Context) error {
+	// What an earlier leader's plans held back may never have been taken.
+	l.shaken = l.Store.Snapshot().Index()
 	done := make(chan outcome, maxInFlight)
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -91,11 +102,14 @@ func (l *Loop) Run(ctx context.Context) error {
 				break // the next outcome comes back here
 			}
 			l.inFlight[c.key] = struct{}{}
-			running.Go(func() { done <- outcome{c.eval, l.process(ctx, c)} })
+			running.Go(func() {
+				late, err := l.process(ctx, c)
+				done <- outcome{c, late, err}
+			})
 		}
 		var timer <-chan time.Time
 		if !next.IsZero() {
-			timer = time.After(max(next.Sub(l.Now()), 0))
+			timer = l.After(max(next.Sub(l.Now()), 0))
 		}
 		select {
 		case <-watch.C():
@@ -123,12 +137,28 @@ func (l *Loop) drain(ctx context.Context, done chan outcome) {
 	}
 }
 
-// candidate is an evaluation to start, with the older ones it makes
-// superfluous.
+// candidate is an evaluation to start, with those of the same job that it
+// makes superfluous.
 type candidate struct {
 	key    api.NamespacedID
 	eval   *api.Evaluation
+	due    bool
 	cancel []*api.Evaluation
+}
+
+// consider takes the next younger evaluation of the job. The youngest pending
+// one is started; a blocked one only if there is none and it is due.
+func (c *candidate) consider(e *api.Evaluation, due bool) {
+	c.due = c.due || due
+	switch {
+	case c.eval == nil:
+		c.eval = e
+	case e.Status == api.EvalStatusBlocked && c.eval.Status != api.EvalStatusBlocked:
+		c.cancel = append(c.cancel, e)
+	default:
+		c.cancel = append(c.cancel, c.eval)
+		c.eval = e
+	}
 }
 
 // ready returns what can start now, most urgent first, and when to look again
@@ -153,12 +183,7 @@ func (l *Loop) ready(snap *store.Snapshot) (start []*candidate, next time.Time) 
 			later(r.notUntil)
 			continue
 		}
-		switch {
-		case e.Status == api.EvalStatusBlocked:
-			if !unblocked(snap, e) {
-				continue
-			}
-		case e.WaitUntil.After(now):
+		if e.Status != api.EvalStatusBlocked && e.WaitUntil.After(now) {
 			later(e.WaitUntil)
 			continue
 		}
@@ -166,23 +191,29 @@ func (l *Loop) ready(snap *store.Snapshot) (start []*candidate, next time.Time) 
 		if c == nil {
 			c = &candidate{key: key}
 			byJob[key] = c
+		}
+		c.consider(e, e.Status != api.EvalStatusBlocked || l.unblocked(snap, e))
+	}
+	for _, c := range byJob {
+		if c.due {
 			start = append(start, c)
 		}
-		if c.eval != nil {
-			c.cancel = append(c.cancel, c.eval)
-		}
-		c.eval = e
 	}
-	slices.SortStableFunc(start, func(a, b *candidate) int {
-		return cmp.Or(cmp.Compare(b.eval.Priority, a.eval.Priority), cmp.Compare(a.eval.CreateIndex, b.eval.CreateIndex))
+	slices.SortFunc(start, func(a, b *candidate) int {
+		return cmp.Or(cmp.Compare(b.eval.Priority, a.eval.Priority), cmp.Compare(a.eval.CreateIndex, b.eval.CreateIndex), cmp.Compare(a.eval.ID, b.eval.ID))
 	})
 	return start, next
 }
 
-// unblocked reports whether room came up, since a blocked evaluation was last
-// looked at, on nodes of a class that it has not ruled out.
-func unblocked(snap *store.Snapshot, e *api.Evaluation) bool {
-	since := max(e.SnapshotIndex, e.CreateIndex)
+// unblocked reports whether, since a blocked evaluation was last looked at,
+// room came up on nodes of a class that it has not ruled out, or the scheduler
+// was configured anew. It also does when a plan that held room back from it
+// never took it.
+func (l *Loop) unblocked(snap *store.Snapshot, e *api.Evaluation) bool {
+	since := e.SnapshotIndex
+	if since <= l.shaken || since < snap.SchedulerConfig().ModifyIndex {
+		return true
+	}
 	for class, index := range snap.Freed() {
 		if index <= since {
 			continue
@@ -196,36 +227,50 @@ func unblocked(snap *store.Snapshot, e *api.Evaluation) bool {
 
 // process takes one evaluation to its outcome. A panic of the scheduler ends
 // the evaluation, not the server.
-func (l *Loop) process(ctx context.Context, c *candidate) (err error) {
+func (l *Loop) process(ctx context.Context, c *candidate) (late bool, err error) {
+	cancel := c.cancel
+	for range maxRounds {
+		w, err := l.reconcile(ctx, c.eval)
+		if err != nil {
+			return late, err
+		}
+		again, err := l.Planner.Submit(ctx, w, cancel)
+		if late = late || again || err != nil; err != nil || !again {
+			return late, err
+		}
+	}
+	return late, fmt.Errorf("a part of the plan came too late %d times in a row", maxRounds)
+}
+
+// reconcile compares what a job wants with what there is, when a processor is
+// free.
+func (l *Loop) reconcile(ctx context.Context, e *api.Evaluation) (w *sched.Work, err error) {
+	select {
+	case l.reconciling <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	defer func() {
+		<-l.reconciling
 		if p := recover(); p != nil {
-			l.Log.Error("scheduling panicked", "eval", c.eval.ID, "job", c.eval.JobID, "panic", p, "stack", string(debug.Stack()))
+			l.Log.Error("scheduling panicked", "eval", e.ID, "job", e.JobID, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("internal error while scheduling: %v", p)
 		}
 	}()
-	for {
-		select {
-		case l.reconciling <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		w := func() *sched.Work {
-			defer func() { <-l.reconciling }()
-			return sched.Reconcile(l.Store.Snapshot(), c.eval, l.Now(), l.NewID)
-		}()
-		again, err := l.Planner.Submit(ctx, w, c.cancel)
-		if err != nil || !again {
-			return err
-		}
-		c.cancel = nil // the first part of the plan took care of them
-	}
+	return sched.Reconcile(l.Store.Snapshot(), e, l.Now(), l.NewID), nil
 }
 
 // settle notes an outcome, and gives up an evaluation that failed too often.
 func (l *Loop) settle(ctx context.Context, o outcome) {
-	delete(l.inFlight, api.NamespacedID{Namespace: o.eval.Namespace, ID: o.eval.JobID})
+	delete(l.inFlight, o.key)
+	if o.late {
+		l.shaken = l.Store.Snapshot().Index()
+	}
 	if o.err == nil || ctx.Err() != nil {
 		delete(l.retries, o.eval.ID)
+		for _, e := range o.cancel {
+			delete(l.retries, e.ID)
+		}
 		return
 	}
 	r := l.retries[o.eval.ID]

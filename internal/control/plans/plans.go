@@ -2,7 +2,9 @@ package plans
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -71,7 +73,7 @@ func (l *Loop) Submit(ctx context.Context, w *sched.Work, cancel []*api.Evaluati
 // Run places until ctx ends, then waits for what is in flight. It returns nil.
 func (l *Loop) Run(ctx context.Context) error {
 	placer := sched.NewPlacer()
-	commits := make(chan commit, maxInFlight)
+	commits := make(chan commit, 2*maxInFlight) // never full: a plan starts only after a look at them
 	slots := make(chan struct{}, maxInFlight)
 	var flying sync.WaitGroup
 	defer flying.Wait()
@@ -90,7 +92,11 @@ func (l *Loop) Run(ctx context.Context) error {
 					more = false
 				}
 			}
-			plan := placer.Place(l.Store.Snapshot(), r.work, l.Now, l.NewID)
+			plan, err := l.place(placer, r.work)
+			if err != nil {
+				r.reply <- reply{err: err}
+				continue
+			}
 			for _, e := range r.cancel {
 				plan.Evals = append(plan.Evals, cancelled(e))
 			}
@@ -103,6 +109,18 @@ func (l *Loop) Run(ctx context.Context) error {
 			})
 		}
 	}
+}
+
+// place chooses nodes. A panic of the scheduler ends the evaluation, not the
+// server.
+func (l *Loop) place(placer *sched.Placer, w *sched.Work) (plan *api.Plan, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.Log.Error("placing panicked", "eval", w.Eval.ID, "job", w.Eval.JobID, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("internal error while placing: %v", p)
+		}
+	}()
+	return placer.Place(l.Store.Snapshot(), w, l.Now, l.NewID), nil
 }
 
 func cancelled(e *api.Evaluation) *api.Evaluation {
