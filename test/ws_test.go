@@ -30,7 +30,7 @@ func cmdWS(ts *testscript.TestScript, neg bool, args []string) {
 		if err != nil {
 			code := websocket.CloseStatus(err)
 			_, _ = fmt.Fprintf(ts.Stderr(), "closed with %d: %v\n", code, err)
-			refused := code == websocket.StatusPolicyViolation || code == websocket.StatusInternalError || code == websocket.StatusUnsupportedData
+			refused := code == websocket.StatusPolicyViolation || code == websocket.StatusInternalError || code == websocket.StatusInvalidFramePayloadData
 			if refused != neg {
 				ts.Fatalf("the websocket was closed with %d: %v", code, err)
 			}

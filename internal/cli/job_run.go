@@ -31,7 +31,7 @@ of the deployment. Groups that can't be placed are explained, a failing task
 shows its last log lines.
 
 The watch ends when the deployment is over, or, for jobs without one, when all
-allocations have started. Interrupting it leaves the job running.
+allocations have run for a second or are done. Interrupting it leaves the job running.
 
 Exit codes: 0 the job is as wanted, 1 it was not registered, 2 it was
 registered but could not be placed, failed or its deployment failed.`,

@@ -18,6 +18,10 @@ const exitUnplaced = 2
 const (
 	maxAllocLines = 20                     // allocations told one by one, unless -verbose
 	frameEvery    = 120 * time.Millisecond // of the animation
+
+	// settled is how long an allocation without a deployment must run to
+	// count as started: one that fails at once is then still seen.
+	settled = time.Second
 )
 
 // monitor shows how an evaluation becomes running allocations.
@@ -43,6 +47,7 @@ type monitor struct {
 // seenAlloc is what was already said of an allocation.
 type seenAlloc struct {
 	status string
+	ran    time.Time        // when it was first seen running
 	events map[string]int64 // newest event told, by task
 	logged map[string]bool  // tasks whose log tail was shown
 	quiet  bool
@@ -155,7 +160,7 @@ func (m *monitor) follow(ctx context.Context, eval *api.Evaluation, deployment s
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			m.frame++
+			m.frame++ // and what has settled meanwhile counts below
 		case u := <-news:
 			if u.err != nil {
 				return u.err
@@ -168,10 +173,10 @@ func (m *monitor) follow(ctx context.Context, eval *api.Evaluation, deployment s
 				m.deployment = u.deployment
 				m.tellDeployment()
 			}
-			if listed {
-				if done, err := m.outcome(eval, deployment); done {
-					return err
-				}
+		}
+		if listed {
+			if done, err := m.outcome(eval, deployment); done {
+				return err
 			}
 		}
 		m.live.block(m.board()...)
@@ -228,7 +233,7 @@ func (m *monitor) ours(list []*api.AllocListStub) []*api.AllocListStub {
 // outcome decides whether there is anything left to wait for.
 func (m *monitor) outcome(eval *api.Evaluation, deployment string) (done bool, err error) {
 	if deployment == "" || len(eval.FailedTGAllocs) > 0 {
-		return m.allStarted()
+		return m.allStarted(len(eval.FailedTGAllocs) > 0)
 	}
 	d := m.deployment
 	switch {
@@ -249,12 +254,15 @@ func (m *monitor) outcome(eval *api.Evaluation, deployment string) (done bool, e
 	return false, nil
 }
 
-// allStarted is the outcome of jobs without a deployment.
-func (m *monitor) allStarted() (done bool, err error) {
+// allStarted is the outcome of jobs without a deployment, and of what could be
+// placed when something could not.
+func (m *monitor) allStarted(partly bool) (done bool, err error) {
 	failed := 0
 	for _, a := range m.stubs {
+		wanted := a.DesiredStatus == api.AllocDesiredRun
 		switch {
-		case a.ClientStatus == api.AllocClientPending && a.DesiredStatus == api.AllocDesiredRun:
+		case wanted && a.ClientStatus == api.AllocClientPending,
+			wanted && a.ClientStatus == api.AllocClientRunning && time.Since(m.allocs[a.ID].ran) < settled:
 			return false, nil
 		case a.ClientStatus == api.AllocClientFailed && a.NextAllocation == "":
 			failed++
@@ -263,7 +271,10 @@ func (m *monitor) allStarted() (done bool, err error) {
 	if failed > 0 {
 		return true, &exit{exitUnplaced, api.Errorf(api.CodeConflict, "%s failed: see \"drover alloc status ID\"", plural(failed, "allocation"))}
 	}
-	if len(m.stubs) > 0 {
+	switch {
+	case len(m.stubs) > 0 && partly:
+		m.live.line("%s only a part is placed", m.e.out.yellow("==>"))
+	case len(m.stubs) > 0:
 		m.live.line("%s started in %s", m.e.out.green("==>"), m.took())
 	}
 	return true, nil

@@ -40,7 +40,9 @@ func (m *monitor) tellAllocs(ctx context.Context) {
 			if a.ClientStatus != api.AllocClientPending && (!s.quiet || bad) {
 				m.live.line("    allocation %s %s", m.allocName(a), m.e.out.state(a.ClientStatus))
 			}
-			s.status = a.ClientStatus
+			if s.status = a.ClientStatus; s.ran.IsZero() && s.status == api.AllocClientRunning {
+				s.ran = time.Now()
+			}
 		}
 	}
 }
