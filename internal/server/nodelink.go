@@ -226,6 +226,9 @@ func assignment(snap *store.Snapshot, nodeID string, sent map[string]uint64) lin
 	present := 0
 	for a := range snap.AllocsByNode(nodeID) {
 		index, known := sent[a.ID]
+		if purged(snap, a) {
+			continue // gone for the node, though servers remember it for a while
+		}
 		if known {
 			present++
 		}
@@ -244,11 +247,21 @@ func assignment(snap *store.Snapshot, nodeID string, sent map[string]uint64) lin
 		return as
 	}
 	for id := range sent {
-		if snap.Alloc(id) == nil {
+		if a := snap.Alloc(id); a == nil || purged(snap, a) {
 			delete(sent, id)
 			as.Gone = append(as.Gone, id)
 		}
 	}
 	slices.Sort(as.Gone)
 	return as
+}
+
+// purged reports whether an allocation has ended and its job was removed: of
+// such a one nothing is to be left on its node.
+func purged(snap *store.Snapshot, a *api.Allocation) bool {
+	if !a.ServerTerminal() || !a.ClientTerminal() {
+		return false
+	}
+	job := snap.Job(a.Namespace, a.JobID)
+	return job == nil || a.Job != nil && job.CreateIndex != a.Job.CreateIndex
 }

@@ -334,6 +334,9 @@ func (c *DeregisterJob) apply(t *tx) (any, error) {
 	if c.Purge {
 		t.deleteJob(c.Namespace, c.JobID)
 		t.touchSummary(c.Namespace, c.JobID)
+		for a := range (&Snapshot{tables: t.tables}).AllocsByJob(c.Namespace, c.JobID) {
+			t.touch(KeyAllocsOfNode(a.NodeID)) // what ended before is to be cleared away now
+		}
 	} else if !job.Stop {
 		stopped := *job
 		stopped.Stop = true
