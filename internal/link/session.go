@@ -28,7 +28,7 @@ type session struct {
 	server *Server
 	conn   net.Conn
 	log    *slog.Logger
-	nodeID string
+	nodeID string // set by the first hello
 	done   chan struct{} // closed when the stream ends
 	cancel context.CancelFunc
 
@@ -155,7 +155,10 @@ func (c *session) register(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
-	c.nodeID, c.ttl = node.ID, ttl
+	if c.nodeID == "" { // afterwards others read it
+		c.nodeID = node.ID
+	}
+	c.ttl = ttl
 	return c.send(kindWelcome, &welcomeMsg{TTL: int64(ttl)})
 }
 
