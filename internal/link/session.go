@@ -28,7 +28,7 @@ type session struct {
 	server *Server
 	conn   net.Conn
 	log    *slog.Logger
-	nodeID string // set by the first hello
+	nodeID string        // set by the first hello
 	done   chan struct{} // closed when the stream ends
 	cancel context.CancelFunc
 
