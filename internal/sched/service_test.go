@@ -178,7 +178,7 @@ func TestFailedAllocationsAreRescheduled(t *testing.T) {
 	check(t, "no second follow-up", len(w.again(j).Evals), 0)
 
 	w.pass(10 * time.Second)
-	p = w.run(w.snap().Eval(p.Evals[0].ID))
+	w.run(w.snap().Eval(p.Evals[0].ID))
 	second := w.live("a")[0]
 	check(t, "moved off the node", second.NodeID == first.NodeID, false)
 	check(t, "events", len(second.RescheduleTracker.Events), 1)
@@ -357,4 +357,23 @@ func TestNothingIsPlacedWhereItMayNot(t *testing.T) {
 			check(t, "queued", w.snap().Summary("default", "a").Summary["web"].Queued, 2)
 		})
 	}
+}
+
+func TestWhatHasAReplacementIsNotReplacedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.nodes(2)
+	two := func(n int) *api.Job {
+		return job("a", "service", n, func(j *api.Job) {
+			j.TaskGroups[0].Disconnect = &api.DisconnectStrategy{LostAfter: ptr(api.Duration(time.Hour))}
+		})
+	}
+	w.run(w.register(two(1)))
+	old := w.live("a")[0]
+	w.report("running", nil, old)
+	w.status(w.snap().Node(old.NodeID), api.NodeDisconnected)
+	w.again(two(1))
+	p := w.run(w.register(two(2)))
+	check(t, "placed", len(placed(p)), 1)
+	check(t, "name", placed(p)[0].Index, 1)
+	check(t, "predecessor", placed(p)[0].Previous, "")
 }
