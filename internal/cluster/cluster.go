@@ -183,10 +183,13 @@ func (c *Cluster) stepUp(ctx context.Context) (stepDown func()) {
 	leading, end := context.WithCancel(ctx)
 	c.setLeading(leading)
 	return func() {
-		c.setLeading(nil)
+		c.setLeading(noLeadership)
 		end()
 	}
 }
+
+// noLeadership is what a server that does not lead has.
+var noLeadership context.Context
 
 func (c *Cluster) setLeading(ctx context.Context) {
 	c.mu.Lock()

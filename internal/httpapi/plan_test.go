@@ -11,7 +11,6 @@ import (
 func TestPlan(t *testing.T) {
 	w := newWorld(t)
 	var plan api.JobPlanResponse
-	before := w.store.Snapshot().Index()
 	planBody := func(body string) string { return strings.TrimSuffix(body, "}") + `,"Diff":true}` }
 
 	w.send("POST", "/v1/job/web/plan", planBody(jobBody("web", 3)), &plan)
@@ -27,7 +26,7 @@ func TestPlan(t *testing.T) {
 	for _, id := range ids {
 		w.report(id, "running")
 	}
-	before = w.store.Snapshot().Index()
+	before := w.store.Snapshot().Index()
 	w.send("POST", "/v1/job/web/plan", planBody(jobBody("web", 2)), &plan)
 	if u := plan.Annotations.DesiredTGUpdates["cache"]; u.Ignore != 2 || plan.Diff.Type != api.DiffNone || plan.JobModifyIndex != reg.JobModifyIndex {
 		t.Errorf("no change: %+v, diff %s", u, plan.Diff.Type)

@@ -65,6 +65,7 @@ func TestSDK(t *testing.T) {
 	list, meta, err := c.Allocations().List(&sdk.QueryOptions{Prefix: id[:8]})
 	check("allocations", len(list) == 1 && list[0].TaskStates["redis"].State == "running" && meta.LastIndex > 0, err)
 	alloc, _, err := c.Allocations().Info(id, nil)
+	//lint:ignore SA1019 older programs read Resources
 	check("allocation", err == nil && alloc.TaskStates["redis"].Events[0].DisplayMessage != "" && alloc.Metrics.ScoreMetaData[0].NodeID == nodeID && *alloc.Resources.CPU == 100, err)
 	stop, err := c.Allocations().Stop(alloc, nil)
 	check("stop", err == nil && stop.EvalID != "", err)

@@ -524,7 +524,7 @@ func TestSlowReaderLosesItsStream(t *testing.T) {
 		if !w.server.Connected(nodeID) {
 			t.Fatal("not waited for")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if w.server.Connected(nodeID) {
 			t.Fatal("a node that doesn't read holds a writer for ever")

@@ -77,7 +77,7 @@ func TestSilentNodeGoesDown(t *testing.T) {
 			if s := p.Store.Snapshot().Node(id(1)).Status; s != api.NodeReady {
 				t.Fatalf("%s within its grace", s)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			if s := p.Store.Snapshot().Node(id(1)).Status; s != api.NodeDown {
 				t.Fatalf("still %s", s)
@@ -104,7 +104,7 @@ func TestNewLeaderIsPatient(t *testing.T) {
 			if p.Store.Snapshot().Node(id(1)).Status != api.NodeReady {
 				t.Fatal("down too early")
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			if p.Store.Snapshot().Node(id(1)).Status != api.NodeDown {
 				t.Fatal("never down")
