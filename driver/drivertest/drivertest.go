@@ -58,12 +58,10 @@ func Run(t *testing.T, h Harness) {
 		{"ExecContext", true, execContext},
 		{"ExecEnded", false, execEnded},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			if c.shell && !h.Shell {
-				t.Skip("the driver runs no real programs")
-			}
-			c.test(begin(t, h))
-		})
+		if c.shell && !h.Shell {
+			continue // a promise about programs, to a driver that runs none
+		}
+		t.Run(c.name, func(t *testing.T) { c.test(begin(t, h)) })
 	}
 }
 
