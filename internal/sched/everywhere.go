@@ -26,7 +26,7 @@ func (m *maker) placeEverywhere(e *everywhere) {
 			if freed != nil {
 				m.add(i, freed)
 			}
-			exhausted[i] = f.short(i, f.need)
+			exhausted[i] = f.lacks(i, f.need)
 			if exhausted[i] == "" {
 				exhausted[i] = fit.DimPorts
 			}
@@ -60,7 +60,7 @@ func (m *maker) placeEverywhere(e *everywhere) {
 		m.plan.Placements = append(m.plan.Placements, out)
 	}
 	if failures > 0 {
-		f.explain.short = exhausted
+		copy(f.short, exhausted)
 		m.fail(f, failures, metrics.AllocationTime)
 	}
 }

@@ -12,7 +12,18 @@ type explain struct {
 	metric   api.AllocMetric
 	eligible map[string]bool // by computed class
 	escaped  bool
-	short    []string // by node: what a feasible node lacks
+	verdicts []verdictOfKind
+}
+
+// verdictOfKind is what holds for all nodes of a kind, and how many there are.
+type verdictOfKind struct {
+	node      *api.Node // one of them, nil before the first
+	pool      bool
+	dc        bool
+	why       string // "" for a kind that suits
+	inPool    int
+	evaluated int
+	filtered  int
 }
 
 func newExplain(c *checker) *explain {
@@ -22,33 +33,71 @@ func newExplain(c *checker) *explain {
 	}
 }
 
-// look counts a node and reports whether it is to be considered.
-func (e *explain) look(c *checker, n *api.Node) bool {
-	if !c.inPool(n) {
+func (e *explain) begin(kinds int) { e.verdicts = make([]verdictOfKind, kinds) }
+
+// look counts a node and reports whether it can run the group.
+func (e *explain) look(c *checker, n *api.Node, kind int32) bool {
+	v := &e.verdicts[kind]
+	if v.node == nil {
+		v.node, v.pool, v.dc = n, c.inPool(n), c.inDatacenter(n)
+		if v.pool && v.dc {
+			v.why = c.class(n)
+		}
+	}
+	if !v.pool {
 		return false
 	}
-	e.metric.NodesInPool++
-	if !n.Ready() || !c.inDatacenter(n) {
+	v.inPool++
+	if !v.dc || !n.Ready() {
 		return false
 	}
-	e.metric.NodesAvailable[n.Datacenter]++
-	e.metric.NodesEvaluated++
-	if n.ComputedClass != "" {
-		e.eligible[n.ComputedClass] = c.class(n) == ""
+	v.evaluated++
+	switch {
+	case v.why != "":
+		v.filtered++
+		return false
+	case c.plain():
+		return true
+	}
+	if why := c.reject(n); why != "" {
+		filterNode(&e.metric, n, why)
+		return false
 	}
 	return true
 }
 
-func increment(m *map[string]int, key string) {
+// sum adds up what was counted by kind.
+func (e *explain) sum() {
+	m := &e.metric
+	for i := range e.verdicts {
+		v := &e.verdicts[i]
+		m.NodesInPool += v.inPool
+		if v.evaluated == 0 {
+			continue
+		}
+		m.NodesEvaluated += v.evaluated
+		m.NodesAvailable[v.node.Datacenter] += v.evaluated
+		if class := v.node.ComputedClass; class != "" {
+			e.eligible[class] = e.eligible[class] || v.why == ""
+		}
+		if v.filtered == 0 {
+			continue
+		}
+		m.NodesFiltered += v.filtered
+		add(&m.ConstraintFiltered, v.why, v.filtered)
+		if class := v.node.NodeClass; class != "" {
+			add(&m.ClassFiltered, class, v.filtered)
+		}
+	}
+}
+
+func increment(m *map[string]int, key string) { add(m, key, 1) }
+
+func add(m *map[string]int, key string, n int) {
 	if *m == nil {
 		*m = map[string]int{}
 	}
-	(*m)[key]++
-}
-
-// filtered counts a node that can't run the group.
-func (e *explain) filtered(n *api.Node, why string) {
-	filterNode(&e.metric, n, why)
+	(*m)[key] += n
 }
 
 func filterNode(m *api.AllocMetric, n *api.Node, why string) {
@@ -63,7 +112,7 @@ func filterNode(m *api.AllocMetric, n *api.Node, why string) {
 func (e *explain) now(f *field) *api.AllocMetric {
 	m := e.metric
 	m.ConstraintFiltered, m.ClassFiltered = maps.Clone(m.ConstraintFiltered), maps.Clone(m.ClassFiltered)
-	for i, why := range e.short {
+	for i, why := range f.short {
 		switch why {
 		case "":
 		case fit.DimCPU, fit.DimMemory, fit.DimDisk, fit.DimAllocs, fit.DimCores, fit.DimPorts:

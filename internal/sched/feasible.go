@@ -97,6 +97,9 @@ func (c *checker) add(list []*api.Constraint, among jobOrGroup) {
 // escapes reports whether nodes of one class may get different answers.
 func (c *checker) escapes() bool { return len(c.unique) > 0 }
 
+// plain reports whether all nodes of a class get the same answer.
+func (c *checker) plain() bool { return len(c.unique) == 0 && c.ports.Empty() && len(c.volumes) == 0 }
+
 // inScope reports whether the job looks at a node at all.
 func (c *checker) inScope(n *api.Node) bool {
 	return c.inPool(n) && c.inDatacenter(n)

@@ -13,6 +13,32 @@ type fleet struct {
 	caps  []fit.Capacity
 	used  []*fit.Usage
 	index map[string]int32 // by node ID
+
+	kind  []int32 // nodes that differ only in unique attributes are of one kind
+	kinds map[kindKey]int32
+}
+
+// kindKey is what makes the answers about a node: all that is not unique to
+// it. A node without a computed class is of its own kind.
+type kindKey struct{ class, datacenter, pool, nodeClass, id string }
+
+func keyOf(n *api.Node) kindKey {
+	k := kindKey{class: n.ComputedClass, datacenter: n.Datacenter, pool: n.NodePool, nodeClass: n.NodeClass}
+	if k.class == "" {
+		k.id = n.ID
+	}
+	return k
+}
+
+// kindOf numbers the kinds as they come.
+func (f *fleet) kindOf(n *api.Node) int32 {
+	key := keyOf(n)
+	k, ok := f.kinds[key]
+	if !ok {
+		k = int32(len(f.kinds))
+		f.kinds[key] = k
+	}
+	return k
 }
 
 // sync takes over a state. What did not change since the last one costs two
@@ -21,15 +47,19 @@ func (f *fleet) sync(st State) {
 	if f.index == nil {
 		f.index = map[string]int32{}
 	}
+	if len(f.kinds) > 2*len(f.nodes)+1000 || f.kinds == nil { // mostly kinds of the past
+		f.kinds, f.kind, f.nodes, f.caps, f.used = map[kindKey]int32{}, nil, nil, nil, nil
+	}
 	n, moved := 0, false
 	for node, usage := range st.NodesUsage() {
 		switch {
 		case n == len(f.nodes):
 			f.nodes, f.caps, f.used = append(f.nodes, node), append(f.caps, fit.CapacityOf(node)), append(f.used, usage)
+			f.kind = append(f.kind, f.kindOf(node))
 			moved = true
 		case f.nodes[n] != node:
 			moved = moved || f.nodes[n].ID != node.ID
-			f.nodes[n], f.caps[n] = node, fit.CapacityOf(node)
+			f.nodes[n], f.caps[n], f.kind[n] = node, fit.CapacityOf(node), f.kindOf(node)
 		}
 		f.used[n] = usage
 		n++
@@ -37,7 +67,7 @@ func (f *fleet) sync(st State) {
 	if n < len(f.nodes) {
 		clear(f.nodes[n:])
 		clear(f.used[n:])
-		f.nodes, f.caps, f.used = f.nodes[:n], f.caps[:n], f.used[:n]
+		f.nodes, f.caps, f.used, f.kind = f.nodes[:n], f.caps[:n], f.used[:n], f.kind[:n]
 		moved = true
 	}
 	if moved {
@@ -51,8 +81,8 @@ func (f *fleet) sync(st State) {
 func (f *fleet) add(i int32, d *fit.Usage)    { f.used[i] = f.used[i].Plus(d) }
 func (f *fleet) remove(i int32, d *fit.Usage) { f.used[i] = f.used[i].Minus(d) }
 
-// short returns what a node has too little of for an allocation, or "".
-func (f *fleet) short(i int32, d *need) string {
+// lacks returns what a node has too little of for an allocation, or "".
+func (f *fleet) lacks(i int32, d *need) string {
 	c, u := &f.caps[i], f.used[i]
 	switch {
 	case u.CPU+d.cpu(c) > c.CPU:

@@ -13,6 +13,7 @@ import (
 // the same room.
 type Placer struct {
 	fleet   fleet
+	scratch scratch
 	flights []*flight
 }
 
@@ -76,7 +77,7 @@ func (p *Placer) Place(st State, w *Work, now func() time.Time, newID func() str
 	p.fleet.sync(st)
 	p.overlay(st)
 	m := &maker{
-		fleet: &p.fleet, st: st, w: w, now: now, newID: newID, config: st.SchedulerConfig(), seed: seedOf(w.Eval.ID),
+		fleet: &p.fleet, scratch: &p.scratch, st: st, w: w, now: now, newID: newID, config: st.SchedulerConfig(), seed: seedOf(w.Eval.ID),
 		stopping: map[string]bool{}, byAlloc: map[string]*resident{}, failed: map[string]*api.AllocMetric{}, eligible: map[string]bool{}, preempted: map[api.NamespacedID]*api.Job{},
 		plan: &api.Plan{
 			EvalID: w.Eval.ID, Job: w.Job, InPlace: w.inPlace, Followups: w.followups, Evals: w.evals,
@@ -112,6 +113,7 @@ func seedOf(id string) uint64 {
 // maker makes one plan.
 type maker struct {
 	*fleet
+	*scratch
 	st     State
 	w      *Work
 	now    func() time.Time
@@ -193,7 +195,7 @@ func (m *maker) placeGroup(asks []*ask) {
 func (m *maker) field(job *api.Job, g *api.TaskGroup) *field {
 	check := newChecker(job, g)
 	return &field{
-		fleet: m.fleet, check: check, explain: newExplain(check),
+		fleet: m.fleet, scratch: m.scratch, check: check, explain: newExplain(check),
 		need:    needOf(g, check.ports, m.config.MemoryOversubscriptionEnabled),
 		uniform: m.config.SchedulerAlgorithm == api.AlgorithmSpread, seed: m.seed,
 	}
@@ -277,7 +279,7 @@ func (m *maker) choose(f *field, a *ask, hopeless bool) (*api.Placement, *fit.Us
 			why = fit.DimPorts
 		}
 		f.leave(i)
-		f.explain.short[i] = why
+		f.short[i] = why
 	}
 }
 

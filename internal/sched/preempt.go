@@ -41,7 +41,7 @@ func (m *maker) displace(f *field, a *ask) (*api.Placement, *fit.Usage) {
 	var best []victim
 	var chosen scored
 	for i := range f.nodes {
-		if why := f.explain.short[i]; !f.feasible[i] || why == "" || f.clash(int32(i)) != "" {
+		if why := f.short[i]; !f.feasible[i] || why == "" || f.clash(int32(i)) != "" {
 			continue
 		}
 		victims := m.victims(f, int32(i))
@@ -67,7 +67,7 @@ func (m *maker) scoreWithout(f *field, i int32, victims []victim) scored {
 	}
 	c, _ := f.score(i)
 	m.used[i] = used
-	f.explain.short[i] = f.short(i, f.need)
+	f.short[i] = f.lacks(i, f.need)
 	c.sum += preemptionScore(victims)
 	c.terms++
 	return scored{candidate: c, score: f.normal(&c)}
@@ -154,7 +154,7 @@ func (m *maker) victims(f *field, i int32) []victim {
 
 // shortWithPorts is short, with the dynamic ports as well.
 func (m *maker) shortWithPorts(f *field, i int32) string {
-	if why := f.short(i, f.need); why != "" || f.need.ports.Empty() {
+	if why := f.lacks(i, f.need); why != "" || f.need.ports.Empty() {
 		return why
 	}
 	if _, ok := f.need.ports.Offer(m.nodes[i], &m.caps[i], m.used[i], m.seed); !ok {

@@ -89,7 +89,7 @@ func TestHeapEqualsFullScan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := drawState(t)
 		m := &maker{
-			fleet: &fleet{}, st: b, w: &Work{Eval: &api.Evaluation{ID: rapid.String().Draw(t, "eval")}, Job: b.job, desired: map[string]*api.DesiredUpdates{}},
+			fleet: &fleet{}, scratch: &scratch{}, st: b, w: &Work{Eval: &api.Evaluation{ID: rapid.String().Draw(t, "eval")}, Job: b.job, desired: map[string]*api.DesiredUpdates{}},
 			newID: func() string { return "" }, config: b.SchedulerConfig(), byAlloc: map[string]*resident{}, stopping: map[string]bool{}, plan: &api.Plan{},
 		}
 		m.sync(b)
@@ -127,7 +127,7 @@ func TestHeapEqualsFullScan(t *testing.T) {
 func naive(f *field, a *ask) float64 {
 	best := math.Inf(-1)
 	for i, n := range f.nodes {
-		if f.check.reject(n) != "" || f.clash(int32(i)) != "" || f.short(int32(i), f.need) != "" {
+		if f.check.reject(n) != "" || f.clash(int32(i)) != "" || f.lacks(int32(i), f.need) != "" {
 			continue
 		}
 		sum, terms := f.packing(int32(i)), 1.0

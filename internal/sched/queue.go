@@ -17,10 +17,9 @@ func (a *candidate) before(b *candidate) bool {
 // spread score: the best of them is the first. at tells where each node is;
 // queues of one field share it, for a node is in one queue at most.
 type queue struct {
-	combo int32
-	terms uint8
-	items []candidate
-	at    []int32
+	number int32 // counted from 1
+	items  []candidate
+	at     []int32
 }
 
 func (q *queue) push(c candidate) {

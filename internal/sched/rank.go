@@ -20,31 +20,43 @@ type field struct {
 	uniform  bool // the region's algorithm is spread
 	seed     uint64
 
-	feasible []bool             // by node, as are the next five
-	combos   []int32            // of spread values
-	mates    []int32            // allocations of the same group
-	liking   []float64          // affinity score
-	home     []*queue           // where the node is, or nil
-	at       []int32            // its place there
-	hosts    map[int32]int      // allocations among which hosts are distinct
-	tallies  []map[string]int   // per distinct property: allocations by value
-	queues   []*queue           // by combination and number of terms
-	slot     map[[2]int32]int32 // place in queues
-	frontier []place            // scratch of best
+	*scratch
+	hosts   map[int32]int      // allocations among which hosts are distinct
+	tallies []map[string]int   // per distinct property: allocations by value
+	queues  []*queue           // by combination and number of terms
+	slot    map[[2]int32]int32 // place in queues
+}
+
+// scratch is what a field keeps for each node. One is used again and again.
+type scratch struct {
+	feasible []bool
+	combos   []int32   // of spread values
+	mates    []int32   // allocations of the same group
+	liking   []float64 // affinity score
+	home     []int32   // the node's queue, counted from 1; 0 for none
+	at       []int32   // its place there
+	short    []string  // what a feasible node lacks
+	frontier []place   // of best
+}
+
+// reset clears s for n nodes.
+func (s *scratch) reset(n int) {
+	s.feasible, s.combos, s.mates = cleared(s.feasible, n), cleared(s.combos, n), cleared(s.mates, n)
+	s.liking, s.home, s.at, s.short = cleared(s.liking, n), cleared(s.home, n), cleared(s.at, n), cleared(s.short, n)
+}
+
+func cleared[T any](s []T, n int) []T {
+	s = slices.Grow(s[:0], n)[:n]
+	clear(s)
+	return s
 }
 
 // evaluate finds the nodes that suit and scores them.
 func (f *field) evaluate(residents []*resident) {
-	n := len(f.nodes)
-	f.feasible, f.combos, f.mates = make([]bool, n), make([]int32, n), make([]int32, n)
-	f.liking, f.home, f.at = make([]float64, n), make([]*queue, n), make([]int32, n)
-	f.explain.short = make([]string, n)
+	f.reset(len(f.nodes))
+	f.explain.begin(len(f.kinds))
 	for i, node := range f.nodes {
-		if !f.explain.look(f.check, node) {
-			continue
-		}
-		if why := f.check.reject(node); why != "" {
-			f.explain.filtered(node, why)
+		if !f.explain.look(f.check, node, f.kind[i]) {
 			continue
 		}
 		f.feasible[i] = true
@@ -55,6 +67,7 @@ func (f *field) evaluate(residents []*resident) {
 			f.liking[i] = f.affinity.score(node)
 		}
 	}
+	f.explain.sum()
 	f.slot, f.hosts = map[[2]int32]int32{}, map[int32]int{}
 	f.tallies = make([]map[string]int, len(f.check.properties))
 	for i := range f.tallies {
@@ -137,20 +150,20 @@ func (f *field) enter(i int32, sift bool) {
 	switch {
 	case !sift:
 		q.items = append(q.items, c)
-	case f.home[i] == q:
+	case f.home[i] == q.number:
 		q.replace(int(f.at[i]), c)
 	default:
 		f.leave(i)
 		q.push(c)
 	}
-	f.home[i] = q
+	f.home[i] = q.number
 }
 
 // leave takes a node out of its queue.
 func (f *field) leave(i int32) {
-	if q := f.home[i]; q != nil {
-		q.remove(int(f.at[i]))
-		f.home[i] = nil
+	if h := f.home[i]; h != 0 {
+		f.queues[h-1].remove(int(f.at[i]))
+		f.home[i] = 0
 	}
 }
 
@@ -160,7 +173,11 @@ func (f *field) queue(combo int32, terms uint8) *queue {
 	if !ok {
 		at = int32(len(f.queues))
 		f.slot[key] = at
-		f.queues = append(f.queues, &queue{combo: combo, terms: terms, at: f.at})
+		q := &queue{number: at + 1, at: f.at}
+		if f.spreads == nil && at == 0 {
+			q.items = make([]candidate, 0, len(f.nodes))
+		}
+		f.queues = append(f.queues, q)
 	}
 	return f.queues[at]
 }
@@ -169,19 +186,22 @@ func (f *field) queue(combo int32, terms uint8) *queue {
 // no room.
 func (f *field) score(i int32) (c candidate, ok bool) {
 	if why := f.clash(i); why != "" {
-		f.explain.short[i] = why
+		f.short[i] = why
 		return c, false
 	}
-	why := f.short(i, f.need)
-	if f.explain.short[i] = why; why != "" {
+	why := f.lacks(i, f.need)
+	if f.short[i] = why; why != "" {
 		return c, false
 	}
 	c = candidate{node: i, tie: uint32(fit.Mix(f.seed + uint64(i)))}
-	for _, term := range f.terms(i) {
-		if term.counts {
-			c.sum += term.value
-			c.terms++
-		}
+	c.sum, c.terms = f.packing(i), 1
+	if f.mates[i] > 0 {
+		c.sum += f.crowding(i)
+		c.terms++
+	}
+	if f.liking[i] != 0 {
+		c.sum += f.liking[i]
+		c.terms++
 	}
 	return c, true
 }

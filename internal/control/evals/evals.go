@@ -40,6 +40,8 @@ const (
 	// maxInFlight bounds the evaluations between dispatch and commit. It is
 	// well above what one group commit takes and small in memory.
 	maxInFlight = 256
+	// refill is how many may be left of them before more are dispatched.
+	refill = maxInFlight * 3 / 4
 	// maxAttempts is how often an evaluation may fail before it is given up.
 	maxAttempts = 3
 	// maxRounds is how often in a row a part of an evaluation's plan may come
@@ -95,6 +97,16 @@ func (l *Loop) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {
+		if len(l.inFlight) > refill {
+			select { // enough to do: looking at every open evaluation pays later
+			case o := <-done:
+				l.settle(ctx, o)
+				l.drain(ctx, done)
+				continue
+			case <-ctx.Done():
+				return nil
+			}
+		}
 		watch := l.Store.Watch(store.KeyEvals(), store.KeyFreed(), store.KeySchedulerConfig())
 		start, next := l.ready(l.Store.Snapshot())
 		for _, c := range start {
