@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"io"
 	"iter"
 	"net/http"
 
@@ -12,13 +13,7 @@ import (
 func (a *routes) allocRoutes() []web.Route {
 	return []web.Route{
 		{Methods: "GET", Pattern: "/v1/allocations", Do: a.listAllocs},
-		{Methods: "GET", Pattern: "/v1/allocation/{id}", Do: read(func(r *http.Request, o api.ListOptions, id string) (*allocView, api.Meta, error) {
-			alloc, meta, err := a.Server.Alloc(r.Context(), o, id)
-			if err != nil {
-				return nil, meta, err
-			}
-			return viewAlloc(alloc), meta, nil
-		})},
+		{Methods: "GET", Pattern: "/v1/allocation/{id}", Do: a.readAlloc},
 		{Methods: "PUT POST", Pattern: "/v1/allocation/{id}/stop", Do: a.stopAlloc},
 		{Methods: "GET", Pattern: "/v1/allocation/{id}/services", Do: read(func(r *http.Request, o api.ListOptions, id string) ([]struct{}, api.Meta, error) {
 			meta, err := a.Server.AllocServices(r.Context(), o, id)
@@ -40,6 +35,28 @@ func stubList(seq iter.Seq[*api.Allocation], show stubShow) web.List[*api.Alloca
 	return web.List[*api.Allocation]{Items: seq, Append: show.append}
 }
 
+func (a *routes) readAlloc(r *http.Request) (any, error) {
+	opts, err := listOptions(r)
+	if err != nil {
+		return nil, err
+	}
+	alloc, meta, err := a.Server.Alloc(r.Context(), opts, r.PathValue("id"))
+	return a.share(r, fullAlloc{alloc}, meta, err)
+}
+
+// fullAlloc is an allocation in its full form, made when it is written.
+type fullAlloc struct{ *api.Allocation }
+
+// WriteTo writes the full form.
+func (f fullAlloc) WriteTo(w io.Writer) (int64, error) {
+	b, err := appendJSON(nil, viewAlloc(f.Allocation))
+	if err != nil {
+		return 0, err
+	}
+	n, err := w.Write(b)
+	return int64(n), err
+}
+
 func (a *routes) listAllocs(r *http.Request) (any, error) {
 	p := web.ParamsOf(r)
 	opts, show := p.List(), stubOptions(p)
@@ -47,7 +64,7 @@ func (a *routes) listAllocs(r *http.Request) (any, error) {
 		return nil, err
 	}
 	seq, meta, err := a.Server.Allocs(r.Context(), opts)
-	return answer(stubList(seq, show), meta, err)
+	return a.share(r, stubList(seq, show), meta, err)
 }
 
 // stubs makes a handler that lists the allocations of the path's object.
@@ -59,7 +76,7 @@ func (a *routes) stubs(list func(ctx context.Context, o api.ListOptions, id stri
 			return nil, err
 		}
 		seq, meta, err := list(r.Context(), opts, r.PathValue("id"))
-		return answer(stubList(seq, show), meta, err)
+		return a.share(r, stubList(seq, show), meta, err)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // New returns the handler of the whole API. It starts nothing.
 func New(cfg Config) http.Handler {
-	a := &routes{Config: cfg}
+	a := &routes{Config: cfg, answers: web.NewAnswers(maxAnswers)}
 	a.toServer = a.forwardProxy()
 	rows := slices.Concat(a.agentRoutes(), a.clientRoutes())
 	if cfg.Server == nil {
@@ -32,7 +32,12 @@ func New(cfg Config) http.Handler {
 type routes struct {
 	Config
 	toServer http.Handler
+	answers  *web.Answers // of the reads that many make at once
 }
+
+// maxAnswers bounds the encoded answers that are kept, in bytes: room for
+// lists of about 10,000 allocations, little beside the state they come from.
+const maxAnswers = 64 << 20
 
 // answer puts a read's value and meta together. A read that was refused before
 // it reached the state has no meta.
@@ -41,6 +46,15 @@ func answer(value any, meta api.Meta, err error) (any, error) {
 		return nil, err
 	}
 	return &web.Reply{Value: value, Meta: &meta}, err
+}
+
+// share is answer for a read that many make at once. The index must tell
+// states of the value apart.
+func (a *routes) share(r *http.Request, value any, meta api.Meta, err error) (any, error) {
+	if err == nil {
+		value = a.answers.Share(r, meta.Index, value)
+	}
+	return answer(value, meta, err)
 }
 
 // written answers a write that returns an index.

@@ -102,6 +102,11 @@ func (p *Reply) write(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Content-Type", p.ContentType)
 
+	if s, ok := p.Value.(*shared); ok {
+		if p.Value = s.value; p.ContentType == "application/json" && !pretty(r) {
+			return s.write(w, r, status)
+		}
+	}
 	out := newBody(w, r, status)
 	defer out.release()
 	if stream, ok := p.Value.(io.WriterTo); ok {
