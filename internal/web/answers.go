@@ -42,7 +42,7 @@ type kept struct {
 	done    chan struct{}
 	whole   bool     // chunks are the answer; false: it could not be kept
 	chunks  [][]byte // plain
-	size    int64
+	size    int64 // memory it takes
 
 	at *list.Element // guarded by Answers.mu; nil when not counted
 
@@ -225,15 +225,15 @@ func (r *keeper) Write(p []byte) (int, error) {
 		}
 		return out.Write(p)
 	}
-	r.k.size += int64(n)
 	for len(p) > 0 {
 		last := len(r.k.chunks) - 1
 		if last < 0 || len(r.k.chunks[last]) == cap(r.k.chunks[last]) {
 			size := keptChunk
 			if last < 0 {
-				size = max(4<<10, len(p)) // most answers are small
+				size = max(1<<10, len(p)) // most answers are small
 			}
 			r.k.chunks = append(r.k.chunks, make([]byte, 0, size))
+			r.k.size += int64(size)
 			last++
 		}
 		c := r.k.chunks[last]
