@@ -333,7 +333,9 @@ func (t *tx) setQueued(ns, id string, queued map[string]int) {
 }
 
 // UpdateAllocs takes a node's reports. Reports of allocations that are gone or
-// belong to another node are passed over. Evals are added in the same step.
+// belong to another node are passed over, and so are those that tell nothing
+// new: a node that starts again reports everything it has. Evals are added in
+// the same step.
 type UpdateAllocs struct {
 	NodeID  string
 	Updates []*api.AllocUpdate
@@ -344,7 +346,7 @@ type UpdateAllocs struct {
 func (c *UpdateAllocs) apply(t *tx) (any, error) {
 	for _, u := range c.Updates {
 		item, ok := t.allocItem(idOf(u.ID))
-		if !ok || item.a.NodeID != c.NodeID {
+		if !ok || item.a.NodeID != c.NodeID || known(item.a, u) {
 			continue
 		}
 		a := item.a.Copy()

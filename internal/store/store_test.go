@@ -221,6 +221,63 @@ func TestPersistRestoreGivesEqualAnswers(t *testing.T) {
 	}
 }
 
+// A node that starts again reports all it has; what servers know already must
+// not move an index, on a server that began with a snapshot as on others.
+func TestReportOfNothingNewChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	_, allocs := w.running("a")
+	report := func(edit func(*api.AllocUpdate)) *store.UpdateAllocs {
+		u := &api.AllocUpdate{
+			ID: allocs[0].ID, ClientStatus: api.AllocClientRunning, NetworkStatus: &api.AllocNetworkStatus{Address: "10.0.0.1", DNS: &api.DNSConfig{Servers: []string{"10.0.0.2"}}},
+			TaskStates: map[string]*api.TaskState{"main": {
+				State: api.TaskStateRunning, StartedAt: time.Unix(1, 2).UTC(),
+				Events: []*api.TaskEvent{api.NewTaskEvent(api.EventStarted, time.Unix(3, 4))},
+			}},
+		}
+		if edit != nil {
+			edit(u)
+		}
+		return &store.UpdateAllocs{NodeID: allocs[0].NodeID, Now: now + 1, Updates: []*api.AllocUpdate{u}}
+	}
+	w.do(report(nil))
+	var buf bytes.Buffer
+	if err := w.Store.Snapshot().Persist(&buf); err != nil {
+		t.Fatal(err)
+	}
+	restored := store.New()
+	if err := restored.Restore(&buf); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*store.Store{w.Store, restored} {
+		apply := func(cmd store.Command) bool {
+			before := s.Snapshot().Alloc(allocs[0].ID)
+			if _, err := s.Apply(s.Snapshot().Index()+1, cmd); err != nil {
+				t.Fatal(err)
+			}
+			return s.Snapshot().Alloc(allocs[0].ID).ModifyIndex != before.ModifyIndex
+		}
+		if apply(report(func(u *api.AllocUpdate) {
+			u.TaskStates["main"].StartedAt = time.Unix(1, 2).In(time.FixedZone("", 3600))
+			u.TaskStates["main"].Events[0].Details = map[string]string{}
+			u.NetworkStatus.DNS.Options = []string{}
+		})) {
+			t.Error("the same report again is a change")
+		}
+		for name, edit := range map[string]func(*api.AllocUpdate){
+			"restarts": func(u *api.AllocUpdate) { u.TaskStates["main"].Restarts++ },
+			"event":    func(u *api.AllocUpdate) { u.TaskStates["main"].Events[0].Details = map[string]string{"k": "v"} },
+			"task":     func(u *api.AllocUpdate) { u.TaskStates["side"] = &api.TaskState{} },
+			"network":  func(u *api.AllocUpdate) { u.NetworkStatus.Address = "10.0.0.3" },
+			"status":   func(u *api.AllocUpdate) { u.ClientStatus = api.AllocClientComplete },
+		} {
+			if !apply(report(edit)) {
+				t.Errorf("a report with another %s is no change", name)
+			}
+			apply(report(nil))
+		}
+	}
+}
+
 // dump is everything a reader can ask for, as JSON.
 func dump(t testing.TB, s *store.Snapshot) string {
 	t.Helper()
