@@ -367,12 +367,29 @@ func (a *Agent) launch(ctx context.Context, wg *sync.WaitGroup, alloc *api.Alloc
 	if prev := a.runners[alloc.PreviousAllocation]; prev != nil && mustWait(prev.allocation(), alloc) {
 		r.prev = prev
 	}
+	r.holders = a.holders(alloc)
 	a.runners[alloc.ID] = r
 	wg.Go(func() {
 		defer close(r.done)
 		r.run(ctx)
 	})
 	return nil
+}
+
+// holders returns the allocations that have not ended and have a port that a
+// new one needs. Servers give a port away as soon as its owner is told to
+// stop; until that has happened the port is in use. a.mu is held.
+func (a *Agent) holders(alloc *api.Allocation) (list []*runner) {
+	ports := hostPorts(alloc)
+	if len(ports) == 0 {
+		return nil
+	}
+	for _, r := range a.runners {
+		if !r.terminal() && overlap(hostPorts(r.allocation()), ports) {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // forget drops a runner whose allocation is gone from this node. last, if not

@@ -437,6 +437,27 @@ func TestStickyDisk(t *testing.T) {
 	}
 }
 
+// TestPortInUse lets an allocation wait for a stranger that is told to stop
+// and still has its port.
+func TestPortInUse(t *testing.T) {
+	w := newWorld(t, nil)
+	ports := func(p ...api.PortMapping) func(*api.Allocation, *api.TaskGroup) {
+		return func(a *api.Allocation, _ *api.TaskGroup) {
+			a.AllocatedResources = &api.AllocatedResources{Shared: api.AllocatedSharedResources{Ports: p}}
+		}
+	}
+	shared := api.PortMapping{Value: 90, IgnoreCollision: true}
+	old := w.run(map[string]any{"run_for": "1h", "kill_after": "50ms"}, ports(api.PortMapping{Value: 80}, shared))
+	w.run(forever(), ports(api.PortMapping{Value: 81}, shared)) // not kept waiting
+	next := w.alloc(forever(), ports(api.PortMapping{Value: 80}))
+	w.assign(stopped(old), next)
+	u := w.untilStatus(next.ID, api.AllocClientRunning)
+	ended := w.untilStatus(old.ID, api.AllocClientComplete).TaskStates["main"].FinishedAt
+	if u.TaskStates["main"].StartedAt.Before(ended) {
+		t.Error("it started while its port was in use")
+	}
+}
+
 func TestCollection(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.GCMaxAllocs = 2 })
 	var allocs []*api.Allocation

@@ -73,14 +73,11 @@ func reconcile(have map[string]uint64, want assignment) changes {
 // mustWait reports whether next can't start before its predecessor has ended:
 // it takes over the predecessor's data or needs one of its ports.
 func mustWait(prev, next *api.Allocation) bool {
-	if sticky(next) {
-		return true
-	}
-	held := map[int]bool{}
-	for _, p := range hostPorts(prev) {
-		held[p] = true
-	}
-	return slices.ContainsFunc(hostPorts(next), func(p int) bool { return held[p] })
+	return sticky(next) || overlap(hostPorts(prev), hostPorts(next))
+}
+
+func overlap(a, b []int) bool {
+	return slices.ContainsFunc(a, func(p int) bool { return slices.Contains(b, p) })
 }
 
 func sticky(a *api.Allocation) bool {
@@ -88,6 +85,7 @@ func sticky(a *api.Allocation) bool {
 	return d != nil && (d.Sticky || d.Migrate)
 }
 
+// hostPorts returns the ports that an allocation has to itself.
 func hostPorts(a *api.Allocation) []int {
 	r := a.AllocatedResources
 	if r == nil {
@@ -95,12 +93,16 @@ func hostPorts(a *api.Allocation) []int {
 	}
 	var ports []int
 	for _, p := range r.Shared.Ports {
-		ports = append(ports, p.Value)
+		if !p.IgnoreCollision {
+			ports = append(ports, p.Value)
+		}
 	}
 	for _, t := range r.Tasks {
 		for _, n := range t.Networks {
 			for _, p := range n.ReservedPorts {
-				ports = append(ports, p.Value)
+				if !p.IgnoreCollision {
+					ports = append(ports, p.Value)
+				}
 			}
 			for _, p := range n.DynamicPorts {
 				ports = append(ports, p.Value)

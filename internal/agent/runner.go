@@ -26,6 +26,7 @@ type runner struct {
 	dir      *allocdir.Dir
 	restored map[string]*localdb.TaskRecord // nil: the allocation is new here
 	prev     *runner                        // must have ended before this one starts
+	holders  []*runner                      // have ports that this one needs: it starts after them
 	wake     chan struct{}                  // of size 1
 	done     chan struct{}                  // closed: the loop has ended
 	dead     chan struct{}                  // closed: all tasks have ended
@@ -144,14 +145,14 @@ func (r *runner) sleep(ctx context.Context, next time.Time) bool {
 		defer timer.Stop()
 		due = timer.C
 	}
-	var prev <-chan struct{}
-	if r.blocked() {
-		prev = r.prev.dead
+	var free <-chan struct{}
+	if w := r.waitsFor(); w != nil {
+		free = w.dead
 	}
 	select {
 	case <-r.wake:
 	case <-due:
-	case <-prev:
+	case <-free:
 	case <-ctx.Done():
 		return false
 	}
@@ -193,17 +194,20 @@ func (r *runner) fail(err error) {
 	}
 }
 
-// blocked reports whether the predecessor still runs.
-func (r *runner) blocked() bool {
-	if r.prev == nil {
-		return false
+// blocked reports whether another allocation has to end first.
+func (r *runner) blocked() bool { return r.waitsFor() != nil }
+
+// waitsFor returns an allocation that has to end before this one starts, or
+// nil. Only the loop may call it.
+func (r *runner) waitsFor() *runner {
+	if r.prev != nil && !r.prev.terminal() {
+		return r.prev
 	}
-	select {
-	case <-r.prev.dead:
-		return false
-	default:
-		return true
+	r.holders = slices.DeleteFunc(r.holders, (*runner).terminal)
+	if len(r.holders) > 0 {
+		return r.holders[0]
 	}
+	return nil
 }
 
 // inherit takes over the predecessor's data, once, when it has ended.
