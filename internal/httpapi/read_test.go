@@ -243,6 +243,10 @@ func TestNodeLink(t *testing.T) {
 	if got := evals(); got != n+1 {
 		t.Errorf("two failures made %d evaluations", got-n)
 	}
+	index := w.store.Snapshot().Index()
+	if err := w.server.UpdateAllocs(t.Context(), nodeID, fail); err != nil || w.store.Snapshot().Index() != index {
+		t.Errorf("a report that says nothing new is in the log: %v", err)
+	}
 }
 
 // A node gets all of its allocations first, then only what servers change.
