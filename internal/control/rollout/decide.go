@@ -29,6 +29,34 @@ type decider struct {
 	job   *api.Job
 	now   time.Time
 	newID func() string
+	have  map[string]stock // by group; nil: not counted yet
+}
+
+// stock is what a group really has of a deployment. The deployment's counts
+// don't forget allocations that were healthy and are gone.
+type stock struct {
+	healthy int
+	gone    time.Time // when the last one that was healthy went
+}
+
+// stock counts what a group has.
+func (r *decider) stock(group string) stock {
+	if r.have == nil {
+		r.have = map[string]stock{}
+		for a := range r.snap.AllocsByDeployment(r.d.ID) {
+			if !a.DeploymentStatus.IsHealthy() {
+				continue
+			}
+			h := r.have[a.TaskGroup]
+			if at := time.Unix(0, a.ModifyTime).UTC(); !a.Terminal() {
+				h.healthy++
+			} else if at.After(h.gone) {
+				h.gone = at
+			}
+			r.have[a.TaskGroup] = h
+		}
+	}
+	return r.have[group]
 }
 
 // decide looks at a deployment that is active. seen is how many allocations
@@ -42,7 +70,7 @@ func decide(snap *store.Snapshot, d *api.Deployment, seen int, now time.Time, ne
 	if d.Status != api.DeploymentRunning || job.Stopped() || job.Version != d.JobVersion || job.CreateIndex != d.JobCreateIndex {
 		return out // it waits for a person, or the job's evaluation ends it
 	}
-	r := &decider{snap, d, job, now, newID}
+	r := &decider{snap: snap, d: d, job: job, now: now, newID: newID}
 	if text := r.failure(); text != "" {
 		out.command = r.fail(text)
 		return out
@@ -62,21 +90,26 @@ func decide(snap *store.Snapshot, d *api.Deployment, seen int, now time.Time, ne
 	case out.healthy != seen && r.unfinished():
 		out.command = &store.UpsertEvals{Evals: []*api.Evaluation{r.eval()}, Now: now.UnixNano()}
 	}
-	for _, s := range d.TaskGroups {
-		if by := deadline(d, s); !by.IsZero() && !waits(s) && (out.next.IsZero() || by.Before(out.next)) {
+	for name, s := range d.TaskGroups {
+		if by := r.deadline(name, s); !by.IsZero() && !waits(s) && (out.next.IsZero() || by.Before(out.next)) {
 			out.next = by
 		}
 	}
 	return out
 }
 
-// deadline returns when a group must have made progress, zero for never.
-func deadline(d *api.Deployment, s *api.DeploymentState) time.Time {
+// deadline returns when a group must have made progress, zero for never. What
+// replaces an allocation that was healthy and went gets as long as any other.
+func (r *decider) deadline(name string, s *api.DeploymentState) time.Time {
 	switch {
-	case s.ProgressDeadline <= 0 || enough(s):
+	case s.ProgressDeadline <= 0 || enough(s) && r.stock(name).healthy >= s.DesiredTotal:
 		return time.Time{}
 	case s.RequireProgressBy.IsZero(): // nothing was placed yet
-		return time.Unix(0, d.CreateTime).Add(s.ProgressDeadline.D())
+		return time.Unix(0, r.d.CreateTime).Add(s.ProgressDeadline.D())
+	case enough(s):
+		if by := r.stock(name).gone.Add(s.ProgressDeadline.D()); by.After(s.RequireProgressBy) {
+			return by
+		}
 	}
 	return s.RequireProgressBy
 }
@@ -94,11 +127,11 @@ func waits(s *api.DeploymentState) bool { return trial(s) && s.HealthyAllocs >= 
 
 // failure returns why the deployment has failed, or "".
 func (r *decider) failure() string {
-	for _, s := range r.d.TaskGroups {
+	for name, s := range r.d.TaskGroups {
 		if s.ProgressDeadline <= 0 && s.UnhealthyAllocs > 0 {
 			return textUnhealthy
 		}
-		if by := deadline(r.d, s); !by.IsZero() && !waits(s) && !by.After(r.now) {
+		if by := r.deadline(name, s); !by.IsZero() && !waits(s) && !by.After(r.now) {
 			return textDeadline
 		}
 	}
@@ -165,19 +198,8 @@ func (r *decider) retries() store.Command {
 // complete reports whether every group runs as many healthy allocations as it
 // wants. Allocations that were healthy once and are gone don't count.
 func (r *decider) complete() bool {
-	for _, s := range r.d.TaskGroups {
-		if !enough(s) {
-			return false
-		}
-	}
-	healthy := map[string]int{}
-	for a := range r.snap.AllocsByDeployment(r.d.ID) {
-		if a.DeploymentStatus.IsHealthy() && !a.Terminal() {
-			healthy[a.TaskGroup]++
-		}
-	}
 	for name, s := range r.d.TaskGroups {
-		if healthy[name] < s.DesiredTotal {
+		if !enough(s) || r.stock(name).healthy < s.DesiredTotal {
 			return false
 		}
 	}

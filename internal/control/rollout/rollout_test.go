@@ -259,3 +259,26 @@ func TestALostAllocationDoesNotCountAsHealthy(t *testing.T) {
 	r.settle()
 	r.want("status", r.deployment().Status, api.DeploymentSuccessful)
 }
+
+func TestALostAllocationHasToBeReplacedInTime(t *testing.T) {
+	r := newRegion(t)
+	r.register(2, "one", &api.UpdateStrategy{MaxParallel: ptr(1), ProgressDeadline: ptr(api.Duration(10 * time.Minute))})
+	r.settle()
+	first, second := r.live(0)[0], r.live(0)[1]
+	r.report("running", &yes, first)
+	r.settle()
+	r.time = r.time.Add(8 * time.Minute)
+	r.apply(&store.TransitionAllocs{Now: r.time.UnixNano(), Transitions: map[string]api.DesiredTransition{first.ID: {Migrate: &yes}}, Evals: []*api.Evaluation{{
+		ID: api.NewID(), Namespace: "default", JobID: "a", Type: "service", Priority: 50, Status: api.EvalStatusPending,
+	}}})
+	r.settle()
+	r.report("complete", nil, first)
+	r.time = r.time.Add(-7 * time.Minute)
+	r.report("running", &yes, second) // its progress is older than the loss
+	r.time = r.time.Add(7 * time.Minute)
+	next := r.settle()
+	r.want("looks again when the replacement's time is up", next.Sub(r.time), 10*time.Minute)
+	r.time = next
+	r.settle()
+	r.want("status", r.deployment().Status, api.DeploymentFailed)
+}
