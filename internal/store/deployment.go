@@ -186,8 +186,14 @@ func (c *UpdateDeployment) apply(t *tx) (any, error) {
 }
 
 func (t *tx) updateDeployment(d *api.Deployment, u *api.DeploymentUpdate, now int64) {
+	resumed := d.Status == api.DeploymentPaused && u.Status == api.DeploymentRunning
 	d = d.Copy()
 	d.Status, d.StatusDescription = u.Status, u.StatusDescription
+	for _, s := range d.TaskGroups {
+		if resumed && s.ProgressDeadline > 0 { // the pause does not count
+			s.RequireProgressBy = time.Unix(0, now).UTC().Add(s.ProgressDeadline.D())
+		}
+	}
 	t.putDeployment(d, now)
 }
 

@@ -282,3 +282,19 @@ func TestALostAllocationHasToBeReplacedInTime(t *testing.T) {
 	r.settle()
 	r.want("status", r.deployment().Status, api.DeploymentFailed)
 }
+
+func TestAPauseDoesNotUseUpTheDeadline(t *testing.T) {
+	r := newRegion(t)
+	r.register(2, "one", &api.UpdateStrategy{MaxParallel: ptr(1), ProgressDeadline: ptr(api.Duration(10 * time.Minute))})
+	r.settle()
+	status := func(s string) {
+		r.apply(&store.UpdateDeployment{Update: api.DeploymentUpdate{DeploymentID: r.deployment().ID, Status: s}, Now: r.time.UnixNano()})
+	}
+	status(api.DeploymentPaused)
+	r.want("no deadline", r.settle().IsZero(), true)
+	r.time = r.time.Add(time.Hour)
+	status(api.DeploymentRunning)
+	next := r.settle()
+	r.want("status", r.deployment().Status, api.DeploymentRunning)
+	r.want("deadline", next.Sub(r.time), 10*time.Minute)
+}
