@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/store"
@@ -89,4 +91,82 @@ func loaded(b *testing.B, n int) (*store.Store, []*api.Allocation) {
 		allocs = append(allocs, w.Store.Snapshot().Alloc(pl.ID))
 	}
 	return w.Store, allocs
+}
+
+// What a running allocation of a large job costs in memory, with its task's
+// state and the scores of five nodes. The goal is 1.5 KiB; this bound keeps
+// what has been reached.
+func TestBytesPerRunningAllocation(t *testing.T) {
+	w := newWorld(t)
+	const n = 20_000
+	var nodes []*api.Node
+	for range 200 {
+		node := testNode()
+		node.NodeResources.Cpu.CpuShares, node.NodeResources.Memory.MemoryMB, node.NodeResources.Disk.DiskMB = 1<<40, 1<<40, 1<<40
+		nodes = append(nodes, node)
+		w.do(&store.RegisterNode{Node: node, Now: now})
+	}
+	j := testJob("load")
+	w.do(&store.RegisterJob{Job: j, Eval: testEval(j), Now: now})
+	j = w.Store.Snapshot().Job("default", "load")
+	index := w.Store.Snapshot().Index()
+	apply := func(c store.Command) { // as from the log, and without a copy of it kept
+		t.Helper()
+		b, err := store.EncodeCommand(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err = store.DecodeCommand(b); err != nil {
+			t.Fatal(err)
+		}
+		index++
+		if _, err := w.Store.Apply(index, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := heapInUse()
+	for at := 0; at < n; at += 1000 {
+		var on []*api.Node
+		for i := range 1000 {
+			on = append(on, nodes[(at+i)%len(nodes)])
+		}
+		p := testPlan(j, testEval(j), on...)
+		for i, a := range p.Placements[0].Allocs {
+			a.Index += at
+			for k := range 4 {
+				s := *p.Placements[0].Allocs[(i+k+1)%1000].Scores[0]
+				a.Scores = append(a.Scores, &s)
+			}
+		}
+		apply(&store.ApplyPlan{Plan: p, Now: now})
+	}
+	started := time.Unix(0, now).UTC()
+	for _, node := range nodes {
+		var ups []*api.AllocUpdate
+		for a := range w.Store.Snapshot().AllocsByNode(node.ID) {
+			ups = append(ups, &api.AllocUpdate{
+				ID: a.ID, ClientStatus: api.AllocClientRunning, ClientDescription: api.AllocClientTasksRun,
+				TaskStates: map[string]*api.TaskState{"main": {State: api.TaskStateRunning, StartedAt: started, Events: []*api.TaskEvent{
+					api.NewTaskEvent(api.EventReceived, started),
+					api.NewTaskEvent(api.EventTaskSetup, started, api.DetailMessage, "Building Task Directory"),
+					api.NewTaskEvent(api.EventStarted, started),
+				}}},
+			})
+		}
+		apply(&store.UpdateAllocs{NodeID: node.ID, Now: now, Updates: ups})
+	}
+	per := (heapInUse() - before) / n
+	t.Logf("%d bytes per running allocation", per)
+	if per > 2100 {
+		t.Errorf("a running allocation costs %d bytes, the bound is 2,100", per)
+	}
+	runtime.KeepAlive(w)
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

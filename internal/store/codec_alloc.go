@@ -121,7 +121,7 @@ func decodeStates(d *dec) map[string]*api.TaskState {
 				ev := &api.TaskEvent{}
 				s.Events[i] = ev
 				d.record(func(d *dec) {
-					ev.Type, ev.Time, ev.Message, ev.Details = intern(d.str()), d.int(), intern(d.str()), d.strMap()
+					ev.Type, ev.Time, ev.Message, ev.Details = intern(d.str()), d.int(), intern(d.str()), details.decode(d)
 				})
 			}
 		})
