@@ -126,6 +126,9 @@ func (s *envSource) ports(env map[string]string) {
 		}
 		for name, tr := range r.Tasks {
 			for _, p := range networkPorts(tr) {
+				if to := s.portMap(name, p.Label); to > 0 {
+					p.To = to
+				}
 				if name == s.task.Name {
 					s.port(env, p.Label, p, s.remaps)
 				}
@@ -160,6 +163,34 @@ func (s *envSource) port(env map[string]string, label string, p api.PortMapping,
 	if p.HostIP != "" {
 		env["NOMAD_ADDR_"+label] = net.JoinHostPort(p.HostIP, strconv.Itoa(p.Value))
 	}
+}
+
+// portMap returns the port inside the task's network that a driver's port_map
+// gives to a label of the task's own network, or 0. HCL makes it a list of
+// blocks, JSON may have one.
+func (s *envSource) portMap(task, label string) int {
+	spec := s.task
+	if group := s.alloc.Group(); group != nil && task != spec.Name {
+		for _, t := range group.Tasks {
+			if t.Name == task {
+				spec = t
+			}
+		}
+	}
+	blocks, ok := spec.Config["port_map"].([]any)
+	if !ok {
+		blocks = []any{spec.Config["port_map"]}
+	}
+	for _, b := range blocks {
+		m, _ := b.(map[string]any)
+		if v, ok := m[label]; ok {
+			n, err := strconv.Atoi(fmt.Sprint(v))
+			if err == nil {
+				return n
+			}
+		}
+	}
+	return 0
 }
 
 // upstreams tells where a mesh proxy listens for the task.

@@ -42,6 +42,25 @@ func source(t *testing.T) envSource {
 	}
 }
 
+// A task listens on the port inside, also when a driver's port_map names it.
+func TestEnvOfPortMap(t *testing.T) {
+	for name, portMap := range map[string]any{
+		"block":  map[string]any{"sql": 5432.0},
+		"blocks": []any{map[string]any{"other": "1"}, map[string]any{"sql": "5432"}},
+	} {
+		s := source(t)
+		s.remaps = true
+		s.task.Name = "db"
+		s.task.Config = map[string]any{"port_map": portMap}
+		env := newScope(s).env
+		for k, want := range map[string]string{"NOMAD_PORT_sql": "5432", "NOMAD_HOST_PORT_sql": "25000", "NOMAD_ADDR_sql": "10.0.0.1:25000", "NOMAD_PORT_db_sql": "5432"} {
+			if env[k] != want {
+				t.Errorf("%s: %s = %q, want %q", name, k, env[k], want)
+			}
+		}
+	}
+}
+
 func TestEnv(t *testing.T) {
 	s := source(t)
 	env := newScope(s).env
