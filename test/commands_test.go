@@ -31,7 +31,8 @@ const patience = 60 * time.Second
 //	wait-node [COUNT]           wait for COUNT nodes that are ready
 //	wait-running JOB [COUNT]    wait for COUNT running allocations
 //	wait-status JOB STATUS [COUNT]   the same for another client status
-//	[!] http METHOD PATH [FILE] send a request; the body goes to stdout, the
+//	[!] http METHOD PATH [FILE] ['HEADER: VALUE'…]
+//	                            send a request; the body goes to stdout, the
 //	                            status and headers to stderr; ! wants 4xx/5xx
 //	[!] ws PATH FILE            open a websocket, send each line of FILE as a
 //	                            frame, print what comes until it closes; ! wants
@@ -167,15 +168,24 @@ func waitStatus(ts *testscript.TestScript, job, status string, want int) {
 }
 
 func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, len(args) == 2 || len(args) == 3, "[!] http METHOD PATH [FILE]")
+	need(ts, len(args) >= 2, "[!] http METHOD PATH [FILE] ['HEADER: VALUE'…]")
+	headers := args[2:]
 	var body io.Reader
-	if len(args) == 3 {
-		body = strings.NewReader(ts.ReadFile(args[2]))
+	if len(headers) > 0 && !strings.Contains(headers[0], ": ") {
+		body, headers = strings.NewReader(ts.ReadFile(headers[0])), headers[1:]
 	}
 	req, err := http.NewRequest(args[0], ts.Getenv("NOMAD_ADDR")+args[1], body)
 	ts.Check(err)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		name, value, ok := strings.Cut(h, ": ")
+		need(ts, ok, "'HEADER: VALUE'")
+		if name == "Host" {
+			req.Host = value
+		}
+		req.Header.Set(name, value)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	ts.Check(err)
