@@ -226,7 +226,7 @@ func followUp(snap *store.Snapshot, a *api.Allocation, u *api.AllocUpdate) strin
 func (s *Server) WatchNode(ctx context.Context, nodeID string, send func(link.Assignment) error) error {
 	sent := map[string]uint64{} // allocation → the AllocModifyIndex the node has
 	for full := true; ; full = false {
-		w := s.store.Watch(store.KeyAllocsOfNode(nodeID))
+		w := s.store.Watch(store.KeyAssigned(nodeID))
 		snap := s.store.Snapshot()
 		as := assignment(snap, nodeID, sent)
 		as.Full = full

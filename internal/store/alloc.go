@@ -157,6 +157,9 @@ func (t *tx) putAlloc(a *api.Allocation, now int64) {
 	t.countUsage(key.node, old.a, a)
 	t.countSummary(old.a, a)
 	t.touchAlloc(a)
+	if a.AllocModifyIndex == t.index || a.ClientTerminal() {
+		t.touch(KeyAssigned(a.NodeID))
+	}
 }
 
 func (t *tx) indexAlloc(k *allocKey) {
@@ -186,6 +189,7 @@ func (t *tx) deleteAlloc(id api.ID) {
 	t.countUsage(item.key.node, item.a, nil)
 	t.countLive(item.a, nil)
 	t.touchAlloc(item.a)
+	t.touch(KeyAssigned(item.a.NodeID))
 }
 
 func (t *tx) touchAlloc(a *api.Allocation) {
@@ -346,7 +350,11 @@ type UpdateAllocs struct {
 func (c *UpdateAllocs) apply(t *tx) (any, error) {
 	for _, u := range c.Updates {
 		item, ok := t.allocItem(idOf(u.ID))
-		if !ok || item.a.NodeID != c.NodeID || known(item.a, u) {
+		if !ok || item.a.NodeID != c.NodeID {
+			continue
+		}
+		settled := t.healthSettled(item.a)
+		if known(item.a, u, settled) {
 			continue
 		}
 		a := item.a.Copy()
@@ -355,13 +363,25 @@ func (c *UpdateAllocs) apply(t *tx) (any, error) {
 		if u.NetworkStatus != nil {
 			a.NetworkStatus = u.NetworkStatus
 		}
-		t.reportHealth(a, u, c.Now)
+		if !settled {
+			t.reportHealth(a, u, c.Now)
+		}
 		t.putAlloc(a, c.Now)
 	}
 	for _, e := range c.Evals {
 		t.upsertEval(e, c.Now)
 	}
 	return nil, nil
+}
+
+// healthSettled reports whether an allocation's health stays what it is: it is
+// the verdict of its rollout, which a failure after the end does not change.
+func (t *tx) healthSettled(a *api.Allocation) bool {
+	if !a.DeploymentStatus.IsHealthy() && !a.DeploymentStatus.IsUnhealthy() {
+		return false
+	}
+	item, ok := t.deployItem(a.DeploymentID)
+	return !ok || !item.d.Active()
 }
 
 // reportHealth takes over the health a node decided. An allocation that failed

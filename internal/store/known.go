@@ -10,11 +10,12 @@ import (
 // known reports whether a node's report tells nothing that the allocation does
 // not say already. It compares meanings, never representations (time zones,
 // nil or empty maps), which may differ between a server that applied the log
-// and one that began with a snapshot: both must decide alike.
-func known(a *api.Allocation, u *api.AllocUpdate) bool {
+// and one that began with a snapshot: both must decide alike. With settled, the
+// allocation's health can't change any more.
+func known(a *api.Allocation, u *api.AllocUpdate, settled bool) bool {
 	return a.ClientStatus == u.ClientStatus && a.ClientDescription == u.ClientDescription &&
 		(u.NetworkStatus == nil || sameNetwork(a.NetworkStatus, u.NetworkStatus)) &&
-		healthKnown(a, u) && maps.EqualFunc(a.TaskStates, u.TaskStates, sameTaskState)
+		(settled || healthKnown(a, u)) && maps.EqualFunc(a.TaskStates, u.TaskStates, sameTaskState)
 }
 
 func healthKnown(a *api.Allocation, u *api.AllocUpdate) bool {

@@ -278,6 +278,48 @@ func TestReportOfNothingNewChangesNothing(t *testing.T) {
 	}
 }
 
+func TestFailureAfterARolloutLeavesItsVerdict(t *testing.T) {
+	w := newWorld(t)
+	j, allocs := w.running("a")
+	d := api.NewID()
+	w.do(&store.ApplyPlan{Now: now, Plan: &api.Plan{
+		EvalID: api.NewID(), Job: j, Deployment: &api.Deployment{
+			ID: d, Namespace: "default", JobID: "a", JobVersion: j.Version, Status: api.DeploymentRunning,
+			TaskGroups: map[string]*api.DeploymentState{"web": {DesiredTotal: 2}},
+		},
+		InPlace: []string{allocs[0].ID, allocs[1].ID},
+	}})
+	healthy := true
+	report := func(a *api.Allocation, u api.AllocUpdate) {
+		u.ID = a.ID
+		w.do(&store.UpdateAllocs{NodeID: a.NodeID, Now: now, Updates: []*api.AllocUpdate{&u}})
+	}
+	for _, a := range allocs {
+		report(a, api.AllocUpdate{ClientStatus: api.AllocClientRunning, DeploymentHealthy: &healthy})
+	}
+	counts := func() [2]int {
+		s := w.Store.Snapshot().Deployment(d).TaskGroups["web"]
+		return [2]int{s.HealthyAllocs, s.UnhealthyAllocs}
+	}
+	report(allocs[0], api.AllocUpdate{ClientStatus: api.AllocClientFailed})
+	if got := counts(); got != [2]int{1, 1} {
+		t.Fatalf("during the rollout: healthy and unhealthy %v", got)
+	}
+	w.do(&store.UpdateDeployment{Update: api.DeploymentUpdate{DeploymentID: d, Status: api.DeploymentSuccessful}, Now: now})
+	report(allocs[1], api.AllocUpdate{ClientStatus: api.AllocClientFailed})
+	if got := counts(); got != [2]int{1, 1} {
+		t.Errorf("after the rollout: healthy and unhealthy %v", got)
+	}
+	b := w.Store.Snapshot().Alloc(allocs[1].ID)
+	if b.ClientStatus != api.AllocClientFailed || !b.DeploymentStatus.IsHealthy() {
+		t.Errorf("the allocation is %s, health %+v", b.ClientStatus, b.DeploymentStatus)
+	}
+	report(allocs[1], api.AllocUpdate{ClientStatus: api.AllocClientFailed, DeploymentHealthy: &healthy})
+	if a := w.Store.Snapshot().Alloc(allocs[1].ID); a.ModifyIndex != b.ModifyIndex {
+		t.Error("the same report again is a change")
+	}
+}
+
 // dump is everything a reader can ask for, as JSON.
 func dump(t testing.TB, s *store.Snapshot) string {
 	t.Helper()
@@ -356,6 +398,8 @@ func TestUnrelatedChangesWakeNobody(t *testing.T) {
 		}
 		watch.Close()
 	}
+	assigned := w.Store.Watch(store.KeyAssigned(a[0].NodeID))
+	defer assigned.Close()
 	watch := w.Store.Watch(store.KeyAllocsOfNode(a[0].NodeID))
 	defer watch.Close()
 	w.do(&store.UpdateAllocs{NodeID: a[0].NodeID, Now: now, Updates: []*api.AllocUpdate{{ID: a[0].ID, ClientStatus: api.AllocClientRunning}}})
@@ -363,6 +407,17 @@ func TestUnrelatedChangesWakeNobody(t *testing.T) {
 	case <-watch.C():
 	default:
 		t.Error("the node's own change did not wake its watch")
+	}
+	select {
+	case <-assigned.C():
+		t.Error("a node's own report comes back to it")
+	default:
+	}
+	w.do(&store.TransitionAllocs{Transitions: map[string]api.DesiredTransition{a[0].ID: {Migrate: new(true)}}, Now: now})
+	select {
+	case <-assigned.C():
+	default:
+		t.Error("what servers want did not wake the node")
 	}
 }
 

@@ -33,6 +33,7 @@ const (
 	kindDeploymentsJob
 	kindScheduler
 	kindFreed
+	kindAssigned
 )
 
 // KeyAllocs is any allocation.
@@ -49,6 +50,10 @@ func KeyAllocsOfJob(ns, id string) Key { return Key{kind: kindAllocsJob, a: ns, 
 
 // KeyAllocsOfNode is any allocation on a node, changed by servers or by the node.
 func KeyAllocsOfNode(id string) Key { return Key{kind: kindAllocsNode, a: id} }
+
+// KeyAssigned is what servers want of a node's allocations, and the end of
+// one. What the node itself reports is no such change.
+func KeyAssigned(nodeID string) Key { return Key{kind: kindAssigned, a: nodeID} }
 
 // KeyAllocsOfEval is any allocation placed by an evaluation.
 func KeyAllocsOfEval(id string) Key { return Key{kind: kindAllocsEval, a: id} }
