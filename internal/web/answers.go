@@ -42,7 +42,7 @@ type kept struct {
 	done    chan struct{}
 	whole   bool     // chunks are the answer; false: it could not be kept
 	chunks  [][]byte // plain
-	size    int64 // memory it takes
+	size    int64    // memory it takes
 
 	at *list.Element // guarded by Answers.mu; nil when not counted
 
