@@ -159,7 +159,7 @@ func (s *Server) UpdateAllocs(ctx context.Context, nodeID string, updates []*api
 		if !slices.Contains(clientStatuses, u.ClientStatus) {
 			return api.Errorf(api.CodeInvalid, "allocation %s: ClientStatus %q is none of %s", u.ID, u.ClientStatus, strings.Join(clientStatuses, ", "))
 		}
-		if saysNothingNew(a, u) {
+		if snap.Knows(u) {
 			continue // a node that starts again reports all it has
 		}
 		cmd.Updates = append(cmd.Updates, u)
@@ -174,29 +174,6 @@ func (s *Server) UpdateAllocs(ctx context.Context, nodeID string, updates []*api
 	}
 	_, err := s.propose(ctx, cmd)
 	return err
-}
-
-// saysNothingNew reports whether a report is what the state has already, so
-// that a restart of a node changes no answer.
-func saysNothingNew(a *api.Allocation, u *api.AllocUpdate) bool {
-	if a.ClientStatus != u.ClientStatus || a.ClientDescription != u.ClientDescription {
-		return false
-	}
-	if u.NetworkStatus != nil && !reflect.DeepEqual(a.NetworkStatus, u.NetworkStatus) {
-		return false
-	}
-	if h := u.DeploymentHealthy; h != nil && a.DeploymentID != "" && !(a.DeploymentStatus.IsHealthy() && *h || a.DeploymentStatus.IsUnhealthy() && !*h) {
-		return false
-	}
-	return maps.EqualFunc(a.TaskStates, u.TaskStates, sameTaskState)
-}
-
-func sameTaskState(a, b *api.TaskState) bool {
-	return a.State == b.State && a.Failed == b.Failed && a.Restarts == b.Restarts && a.Paused == b.Paused &&
-		a.LastRestart.Equal(b.LastRestart) && a.StartedAt.Equal(b.StartedAt) && a.FinishedAt.Equal(b.FinishedAt) &&
-		slices.EqualFunc(a.Events, b.Events, func(x, y *api.TaskEvent) bool {
-			return x.Type == y.Type && x.Time == y.Time && x.Message == y.Message && maps.Equal(x.Details, y.Details)
-		})
 }
 
 // followUp returns what triggers an evaluation after a report, or "".

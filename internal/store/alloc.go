@@ -376,7 +376,7 @@ func (c *UpdateAllocs) apply(t *tx) (any, error) {
 
 // healthSettled reports whether an allocation's health stays what it is: it is
 // the verdict of its rollout, which a failure after the end does not change.
-func (t *tx) healthSettled(a *api.Allocation) bool {
+func (t *tables) healthSettled(a *api.Allocation) bool {
 	if !a.DeploymentStatus.IsHealthy() && !a.DeploymentStatus.IsUnhealthy() {
 		return false
 	}

@@ -7,6 +7,13 @@ import (
 	"github.com/drover-org/drover/api"
 )
 
+// Knows reports whether a node's report of one of its allocations tells nothing
+// new.
+func (s *Snapshot) Knows(u *api.AllocUpdate) bool {
+	a := s.Alloc(u.ID)
+	return a != nil && known(a, u, s.healthSettled(a))
+}
+
 // known reports whether a node's report tells nothing that the allocation does
 // not say already. It compares meanings, never representations (time zones,
 // nil or empty maps), which may differ between a server that applied the log
