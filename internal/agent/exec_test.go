@@ -303,6 +303,37 @@ func TestExecRefusals(t *testing.T) {
 	}
 }
 
+// TestExecUnmasked sends a frame as only a server may.
+func TestExecUnmasked(t *testing.T) {
+	s, a, _ := execWorld(t, nil, func(ctx context.Context, _ *driver.ExecOptions) (*driver.ExitResult, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, execURL(s, a.ID), http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="} {
+		req.Header.Set(k, v)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, ok := resp.Body.(io.ReadWriteCloser)
+	if !ok {
+		t.Fatalf("no upgrade: %s", resp.Status)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte("\x81\x02{}")); err != nil {
+		t.Fatal(err)
+	}
+	var head [4]byte
+	if _, err := io.ReadFull(conn, head[:]); err != nil || head[0] != 0x88 || int(head[2])<<8|int(head[3]) != int(websocket.StatusProtocolError) {
+		t.Errorf("answer % x, %v; want a close frame with 1002", head, err)
+	}
+}
+
 func TestExecGarbage(t *testing.T) {
 	s, a, _ := execWorld(t, nil, func(ctx context.Context, _ *driver.ExecOptions) (*driver.ExitResult, error) {
 		<-ctx.Done()

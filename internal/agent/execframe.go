@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"sync"
 
 	"github.com/coder/websocket"
@@ -55,11 +56,17 @@ func (s *session) receive(stdin *stdin, resize chan api.TerminalSize) error {
 	}
 }
 
+// hangUp says how a session ends whose caller can't be read any more: it hung
+// up, or what it sent is no frame.
 func hangUp(err error) error {
-	if errors.Is(err, websocket.ErrMessageTooBig) {
+	var network net.Error
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig):
 		return &closeError{websocket.StatusMessageTooBig, "a frame is larger than 4 MiB: send stdin in smaller pieces"}
+	case websocket.CloseStatus(err) != -1, errors.As(err, &network), errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.Canceled):
+		return errHungUp
 	}
-	return errHungUp
+	return &closeError{websocket.StatusProtocolError, "what was received is not a masked websocket frame"}
 }
 
 var (
