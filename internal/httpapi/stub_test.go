@@ -129,14 +129,26 @@ func decoded(t *rapid.T, b []byte) any {
 	return v
 }
 
-func BenchmarkStub(b *testing.B) {
-	a := &api.Allocation{
+// A listed allocation costs no memory of its own.
+func TestStubAllocatesNothing(t *testing.T) {
+	a, buf := runningAlloc(), make([]byte, 0, 64<<10)
+	if n := testing.AllocsPerRun(100, func() { buf, _ = stubShow{taskStates: true}.append(buf[:0], a) }); n != 0 {
+		t.Errorf("%v allocations per stub", n)
+	}
+}
+
+func runningAlloc() *api.Allocation {
+	return &api.Allocation{
 		ID: "a8198d79-cfdb-6593-a999-1e9adabcba2e", Name: "example.cache[0]", Job: &api.Job{Type: "service"}, ClientStatus: "running",
 		TaskStates: map[string]*api.TaskState{"redis": {State: "running", Events: []*api.TaskEvent{
 			api.NewTaskEvent(api.EventReceived, time.Unix(1, 0)), api.NewTaskEvent(api.EventTaskSetup, time.Unix(1, 0), "message", "Building Task Directory"),
 			api.NewTaskEvent(api.EventStarted, time.Unix(1, 0)),
 		}}},
 	}
+}
+
+func BenchmarkStub(b *testing.B) {
+	a := runningAlloc()
 	show := stubShow{taskStates: true}
 	var buf []byte
 	b.ReportAllocs()
