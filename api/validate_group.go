@@ -58,7 +58,7 @@ func (g *TaskGroup) validatePolicies(at spot, j *Job) {
 	}
 	in := at.in("Update")
 	u.validate(in, j.Type)
-	if u.Canary != nil && j.Type == JobTypeService && *u.Canary > g.CountOf() {
+	if u.Canary != nil && *u.Canary > 0 && j.Type == JobTypeService && *u.Canary > g.CountOf() {
 		in.bad("Canary", "%d is more than the group's Count of %d", *u.Canary, g.CountOf())
 	}
 }
