@@ -237,8 +237,13 @@ func (t *Task) event(kind string, details ...string) {
 	t.change(func(s *api.TaskState) { appendEvent(s, e) })
 }
 
-// appendEvent adds e; the oldest events beyond the bound go.
+// appendEvent adds e; the oldest events beyond the bound go. Times go forward,
+// so that a reader who has seen one event knows that the next is later: a
+// program may have ended before its start was noted.
 func appendEvent(s *api.TaskState, e *api.TaskEvent) {
+	if n := len(s.Events); n > 0 {
+		e.Time = max(e.Time, s.Events[n-1].Time+1)
+	}
 	s.Events = append(s.Events, e)
 	if extra := len(s.Events) - api.MaxTaskEvents; extra > 0 {
 		s.Events = s.Events[extra:]

@@ -141,6 +141,21 @@ func TestEventsAreBounded(t *testing.T) {
 	})
 }
 
+// A program that is gone before its start is noted ends after it started.
+func TestEventTimesGoForward(t *testing.T) {
+	s := &api.TaskState{}
+	for _, at := range []int64{10, 30, 20, 20, 50} {
+		appendEvent(s, &api.TaskEvent{Time: at})
+	}
+	var got []int64
+	for _, e := range s.Events {
+		got = append(got, e.Time)
+	}
+	if !slices.Equal(got, []int64{10, 30, 31, 32, 50}) {
+		t.Errorf("times %v", got)
+	}
+}
+
 func TestKill(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, func(c *Config, _ *scripted) {
