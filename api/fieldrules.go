@@ -80,6 +80,7 @@ func fieldRules() []fieldRule {
 		{"DNSConfig", "Servers Searches Options", ok},
 		{"Port", "Label Value To HostNetwork IgnoreCollision", ok},
 
+		{"Task", "Spreads", refused("move the spread block to the group or the job: tasks of a group run together")},
 		{"Task", "Name User Lifecycle Config Constraints Affinities Env Resources RestartPolicy Meta KillTimeout KillSignal LogConfig VolumeMounts Leader ShutdownDelay", ok},
 		{"Task", "Driver", refused("no node can run it").except("docker", "mock_driver", "raw_exec")},
 		{"Task", "Services", warns("services are kept and shown, but not registered and not checked")},

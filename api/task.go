@@ -9,6 +9,7 @@ type Task struct {
 	Config          map[string]any
 	Constraints     []*Constraint
 	Affinities      []*Affinity
+	Spreads         []*Spread // shown empty: a group is spread, never a task
 	Env             map[string]string
 	Services        []*Service
 	Resources       *Resources
