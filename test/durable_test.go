@@ -20,7 +20,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const rawExecOn = "client {\n  enabled = true\n}\nplugin \"raw_exec\" {\n  config {\n    enabled = true\n  }\n}\n"
+// The free disk is given, because the real one changes while a test runs.
+const rawExecOn = "client {\n  enabled = true\n  disk_total_mb = 100000\n  disk_free_mb = 50000\n}\nplugin \"raw_exec\" {\n  config {\n    enabled = true\n  }\n}\n"
 
 // ack is a write that the server has confirmed.
 type ack struct {

@@ -22,9 +22,13 @@ import (
 	"github.com/drover-org/drover/internal/store"
 )
 
+// unanswered: raft leaves some of what is asked of it while it shuts down
+// without an answer, and the goroutine that waits ends with the process.
+var unanswered = goleak.IgnoreTopFunction("github.com/hashicorp/raft.(*deferError).Error")
+
 func TestMain(m *testing.M) {
 	// The log's own goroutine for rotation ends a moment after Close.
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, unanswered)
 }
 
 // running is a cluster of one and the goroutine that runs it.
