@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/agext/levenshtein"
 )
 
 // groups are the headings of the overview and which first words they hold.
@@ -143,31 +145,10 @@ func nearest(table []*verb, word string) string {
 	best, at := "", 3
 	for _, v := range table {
 		for _, name := range append([]string{v.name}, v.aliases...) {
-			if d := distance(name, word); d < at && !v.hidden {
+			if d := levenshtein.Distance(name, word, nil); d < at && !v.hidden {
 				best, at = name, d
 			}
 		}
 	}
 	return best
-}
-
-// distance is the Levenshtein distance of two short words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
