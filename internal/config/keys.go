@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/agext/levenshtein"
+)
 
 // Effect says what a key does.
 type Effect uint8
@@ -219,31 +223,10 @@ func (t *table) nearest(path []string) string {
 			continue
 		}
 		if k := pattern[len(path)-1]; !strings.HasPrefix(k, "*") {
-			if d := distance(name, k); d < bestAt {
+			if d := levenshtein.Distance(name, k, nil); d < bestAt {
 				best, bestAt = k, d
 			}
 		}
 	}
 	return best
-}
-
-// distance is how many letters differ between a and b (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
