@@ -148,4 +148,6 @@ type Locator interface {
 	LocateAlloc(ctx context.Context, token string, c api.Capability, id string) (nodeID string, err error)
 	CheckNode(ctx context.Context, token string, c api.Capability, id string) error
 	Authorize(ctx context.Context, token string, c api.Capability) error
+	Caller(ctx context.Context, token string) (*api.Caller, error)
+	While(ctx context.Context, token string, check func(context.Context) error) (while context.Context, cancel context.CancelFunc, err error)
 }

@@ -11,6 +11,13 @@ type Authorizer interface {
 	// Authorize returns nil, or an api.Error with CodeForbidden. It is asked
 	// again for every use; an implementation caches.
 	Authorize(ctx context.Context, token string, c api.Capability, namespace string) error
+	// Caller tells who owns a token. The error is an api.Error with
+	// CodeForbidden for a token that is unknown or has expired.
+	Caller(ctx context.Context, token string) (*api.Caller, error)
+	// Changed returns a channel that is closed when the answers about a token
+	// may have become others: it expired, or tokens, policies or roles
+	// changed. A nil channel says never.
+	Changed(token string) <-chan struct{}
 }
 
 // AllowAll is the Authorizer of an agent without access control.
@@ -18,6 +25,48 @@ type AllowAll struct{}
 
 // Authorize allows.
 func (AllowAll) Authorize(context.Context, string, api.Capability, string) error { return nil }
+
+// Caller knows nobody.
+func (AllowAll) Caller(context.Context, string) (*api.Caller, error) {
+	return &api.Caller{Kind: api.CallerAnonymous}, nil
+}
+
+// Changed is never.
+func (AllowAll) Changed(string) <-chan struct{} { return nil }
+
+// Caller tells who owns a token.
+func (s *Server) Caller(ctx context.Context, token string) (*api.Caller, error) {
+	return s.cfg.Authorizer.Caller(ctx, token)
+}
+
+// While is for what goes on after a request was allowed: streams and sessions.
+// It calls check at once and again whenever the token's rights may have
+// changed. The context ends with ctx, or with the error of check as its cause.
+// The caller must call the cancel function, which also ends the watching.
+func (s *Server) While(ctx context.Context, token string, check func(context.Context) error) (context.Context, context.CancelFunc, error) {
+	changed := s.cfg.Authorizer.Changed(token) // before check, so that no change is missed
+	if err := check(ctx); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	if changed != nil {
+		go func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-changed:
+				}
+				changed = s.cfg.Authorizer.Changed(token)
+				if err := check(ctx); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		}()
+	}
+	return ctx, func() { cancel(nil) }, nil
+}
 
 func (s *Server) authorize(ctx context.Context, token string, c api.Capability, namespace string) error {
 	return s.cfg.Authorizer.Authorize(ctx, token, c, namespace)
