@@ -29,7 +29,7 @@ type agents struct {
 type agent struct {
 	name  string
 	args  []string
-	addr  string // host:port of the HTTP API
+	url   string // of the HTTP API
 	log   string
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when the process has
@@ -116,7 +116,11 @@ func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {
 // add gives an agent its ports and its configuration.
 func (as *agents) add(ts *testscript.TestScript, name string, args []string) *agent {
 	ports := freePorts(ts, 3)
-	a := &agent{name: name, addr: fmt.Sprintf("127.0.0.1:%d", ports[0]), log: filepath.Join(as.work, name+".log")}
+	scheme := "http"
+	if ts.Getenv("NOMAD_CACERT") != "" {
+		scheme = "https"
+	}
+	a := &agent{name: name, url: fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[0]), log: filepath.Join(as.work, name+".log")}
 	config := filepath.Join(as.work, name+".ports.hcl")
 	text := fmt.Sprintf("name = %q\nports {\n  http = %d\n  rpc  = %d\n  serf = %d\n}\n", name, ports[0], ports[1], ports[2])
 	ts.Check(os.WriteFile(config, []byte(text), 0o644))
@@ -124,10 +128,11 @@ func (as *agents) add(ts *testscript.TestScript, name string, args []string) *ag
 	if !has(args, "-dev") && !has(args, "-data-dir") {
 		a.args = append(a.args, "-data-dir", filepath.Join(as.work, name+".data"))
 	}
-	ts.Setenv(name+"_ADDR", "http://"+a.addr)
+	ts.Setenv(name+"_ADDR", a.url)
+	ts.Setenv(name+"_PORT", fmt.Sprint(ports[0]))
 	ts.Setenv(name+"_RPC", fmt.Sprintf("127.0.0.1:%d", ports[1]))
 	if ts.Getenv("NOMAD_ADDR") == "" {
-		ts.Setenv("NOMAD_ADDR", "http://"+a.addr)
+		ts.Setenv("NOMAD_ADDR", a.url)
 	}
 	as.mu.Lock()
 	as.all[name] = a
@@ -177,13 +182,14 @@ func (a *agent) start(ts *testscript.TestScript) {
 		a.err = cmd.Wait()
 		close(ended)
 	}()
+	client := webClient(ts)
 	retry(ts, "agent "+a.name+" to be healthy", func() (bool, string) {
 		select {
 		case <-ended:
 			ts.Fatalf("agent %s has ended: %v", a.name, a.err)
 		default:
 		}
-		resp, err := http.Get("http://" + a.addr + "/v1/agent/health")
+		resp, err := client.Get(a.url + "/v1/agent/health")
 		if err != nil {
 			return false, err.Error()
 		}

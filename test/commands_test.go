@@ -24,10 +24,12 @@ const patience = 60 * time.Second
 //
 //	agent start NAME [ARG…]     start an agent and wait until it is healthy;
 //	                            without -dev and -data-dir it gets a data
-//	                            folder. $NAME_ADDR is its address, and
+//	                            folder. $NAME_ADDR is its address,
+//	                            $NAME_PORT the port in it, and
 //	                            $NOMAD_ADDR that of the first one
 //	agent stop|kill9|restart NAME
 //	agent wait NAME             wait until it has ended by itself
+//	wait-log NAME TEXT          wait until an agent's log holds TEXT
 //	wait-node [COUNT]           wait for COUNT nodes that are ready
 //	wait-running JOB [COUNT]    wait for COUNT running allocations
 //	wait-status JOB STATUS [COUNT]   the same for another client status
@@ -47,6 +49,7 @@ const patience = 60 * time.Second
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"agent":        cmdAgent,
+		"wait-log":     cmdWaitLog,
 		"wait-node":    cmdWaitNode,
 		"wait-running": cmdWaitRunning,
 		"wait-status":  cmdWaitStatus,
@@ -85,7 +88,7 @@ func retry(ts *testscript.TestScript, what string, try func() (bool, string)) {
 
 // get reads JSON from the agent that $NOMAD_ADDR names.
 func get(ts *testscript.TestScript, path string, out any) (index uint64, err error) {
-	resp, err := http.Get(ts.Getenv("NOMAD_ADDR") + path)
+	resp, err := webClient(ts).Get(ts.Getenv("NOMAD_ADDR") + path)
 	if err != nil {
 		return 0, err
 	}
@@ -187,7 +190,7 @@ func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		req.Header.Set(name, value)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := webClient(ts).Do(req)
 	ts.Check(err)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)

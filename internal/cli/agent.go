@@ -36,7 +36,7 @@ in the order given, and flags set single keys over them; tasks live on when the
 agent ends, and the next one finds them again.
 
 SIGINT and SIGTERM end the agent. SIGHUP has it read its configuration again
-and take the log level from it.`,
+and take the log level and the certificates from it.`,
 		flags: o.declare,
 		run:   func(ctx context.Context, e *env, args []string) error { return runAgent(ctx, e, &o, args) },
 	}
@@ -136,7 +136,11 @@ func (e *env) banner(cfg *config.Config, at daemon.Info) {
 	f := &facts{}
 	f.add("Runs", what)
 	f.add("Name", cfg.Name+" in "+cfg.Datacenter+", region "+cfg.Region)
-	f.add("HTTP API", "http://"+at.HTTP)
+	scheme := "http://"
+	if cfg.TLS.HTTP {
+		scheme = "https://"
+	}
+	f.add("HTTP API", scheme+at.HTTP)
 	if cfg.Server.Enabled {
 		f.add("Nodes join at", at.RPC)
 	} else {

@@ -88,7 +88,7 @@ func Run(ctx context.Context, args []string, io Stdio) int {
 	return v.exec(ctx, io, rest)
 }
 
-// find returns the verb that the first one or two words name.
+// find returns the verb that the first words name.
 func find(table []*verb, args []string) (*verb, []string) {
 	var best *verb
 	var rest []string

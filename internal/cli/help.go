@@ -18,6 +18,7 @@ var groups = []struct {
 	{"Allocations", "alloc"},
 	{"Evaluations and deployments", "eval deployment"},
 	{"Cluster", "agent node server status system operator"},
+	{"Security", "tls"},
 	{"Tools", "fmt bench completion version"},
 }
 
@@ -97,7 +98,7 @@ func writeHelp(w io.Writer, v *verb, st style) {
 	own, all := &table2{}, 0
 	fs := v.flagSet(&env{verb: v})
 	fs.VisitAll(func(f *flag.Flag) {
-		if sharedFlags(f.Name) {
+		if sharedFlags(f.Name) && (!v.offline || strings.HasSuffix(f.Name, "-color")) {
 			all++
 			return
 		}

@@ -12,8 +12,8 @@ import (
 
 // verb is one command.
 type verb struct {
-	name    string   // one or two words
-	aliases []string // other names, also of one or two words
+	name    string   // one to three words
+	aliases []string // other names, also of one to three words
 	args    string   // "[options] FILE", for the usage line
 	short   string   // one line for the overview, no full stop
 	long    string   // for "drover help VERB"; blank lines part paragraphs
@@ -40,6 +40,7 @@ func verbs() []*verb {
 		deploymentListVerb(), deploymentStatusVerb(), deploymentPromoteVerb(), deploymentFailVerb(), deploymentPauseVerb(), deploymentResumeVerb(),
 		nodeStatusVerb(), nodeEligibilityVerb(),
 		statusVerb(), serverMembersVerb(), systemGCVerb(), operatorAPIVerb(),
+		tlsCACreateVerb(), tlsCAInfoVerb(), tlsCertCreateVerb(), tlsCertInfoVerb(),
 		fmtVerb(), benchNodesVerb(), completionVerb(), versionVerb(), manVerb(),
 	}
 }

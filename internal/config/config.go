@@ -27,6 +27,7 @@ type Config struct {
 	Server  Server            `key:"server"`
 	Client  Client            `key:"client"`
 	Limits  Limits            `key:"limits"`
+	TLS     TLS               `key:"tls"`
 	Plugins map[string]Plugin `key:"plugin"`
 
 	HTTPHeaders map[string]string `key:"http_api_response_headers"`
@@ -130,7 +131,25 @@ type HostNetwork struct {
 // Limits bound what callers may take.
 type Limits struct {
 	HTTPMaxConnsPerClient int           `key:"http_max_conns_per_client"` // 0: no bound
+	HTTPSHandshakeTimeout time.Duration `key:"https_handshake_timeout"`
 	RPCHandshakeTimeout   time.Duration `key:"rpc_handshake_timeout"`
+}
+
+// TLS encrypts the ports and says who may use them.
+type TLS struct {
+	HTTP bool `key:"http"` // the API is https
+	RPC  bool `key:"rpc"`  // servers and nodes show each other certificates
+
+	CAFile   string `key:"ca_file"`
+	CertFile string `key:"cert_file"`
+	KeyFile  string `key:"key_file"`
+
+	VerifyServerHostname bool `key:"verify_server_hostname"` // always: see Validate
+	VerifyHTTPSClient    bool `key:"verify_https_client"`    // callers of the API need a certificate
+	RPCUpgradeMode       bool `key:"rpc_upgrade_mode"`       // the rpc port takes plain connections as well
+
+	MinVersion   string `key:"tls_min_version"`   // tls12 or tls13
+	CipherSuites string `key:"tls_cipher_suites"` // names, with commas; empty: the library's choice
 }
 
 // Plugin is a driver's configuration, which the driver checks.
@@ -156,7 +175,8 @@ func Default() *Config {
 			MaxKillTimeout: 30 * time.Second,
 			GCInterval:     time.Minute, GCDiskThreshold: 80, GCInodeThreshold: 70, GCMaxAllocs: 50,
 		},
-		Limits: Limits{HTTPMaxConnsPerClient: 100, RPCHandshakeTimeout: 5 * time.Second},
+		Limits: Limits{HTTPMaxConnsPerClient: 100, HTTPSHandshakeTimeout: 5 * time.Second, RPCHandshakeTimeout: 5 * time.Second},
+		TLS:    TLS{VerifyServerHostname: true, MinVersion: "tls12"},
 	}
 }
 
@@ -200,8 +220,11 @@ func join(host, other string, port int) string {
 
 // Reloadable is what a running agent takes from a changed configuration.
 type Reloadable struct {
-	LogLevel string
+	LogLevel                  string
+	CAFile, CertFile, KeyFile string // of tls; their contents are read again, too
 }
 
 // Reloadable returns the part that can change without a restart.
-func (c *Config) Reloadable() Reloadable { return Reloadable{LogLevel: c.LogLevel} }
+func (c *Config) Reloadable() Reloadable {
+	return Reloadable{LogLevel: c.LogLevel, CAFile: c.TLS.CAFile, CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}
+}

@@ -18,10 +18,12 @@ and starts. *Refused*: somebody relies on the effect, so the agent does not star
 
 A ` + "`*`" + ` stands for a name of your choice, ` + "`**`" + ` for anything below.
 
-Until there are ACLs, whoever reaches the agent's ports may run commands on its machine. The agent therefore listens on 127.0.0.1 unless
-` + "`bind_addr`" + ` says otherwise, and then only with ` + "`allow_insecure_bind = true`" + `.
+Whoever reaches the agent's ports unknown may run commands on its machine. The agent therefore listens on 127.0.0.1 unless ` + "`bind_addr`" + `
+says otherwise, and then only if callers show certificates (` + "`tls.http`" + ` with ` + "`tls.verify_https_client`, `tls.rpc`" + `; see
+[security/tls.md](security/tls.md)), or with ` + "`allow_insecure_bind = true`" + `.
 
-SIGHUP reads the files again and takes over ` + "`log_level`" + `; anything else needs a restart, over which tasks live on.
+SIGHUP reads the files again and takes over ` + "`log_level`" + ` and the certificates, without touching a connection that stands; anything
+else needs a restart, over which tasks live on.
 
 | key | effect | note |
 |---|---|---|

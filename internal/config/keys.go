@@ -41,7 +41,6 @@ func block(prefix string, e Effect, note, names string) []Key {
 // Notes that several rows share.
 const (
 	oneServer  = "a region has one server so far"
-	noTLS      = "TLS is not there yet: keep the ports on the loopback interface or in a private network, or put a proxy with TLS in front"
 	noACL      = "ACLs are not there yet: keep the ports on the loopback interface or in a private network"
 	noTemplate = "templates are not rendered yet: jobs that use them are told so"
 	noArtifact = "artifacts are not fetched yet: jobs that use them are told so"
@@ -132,11 +131,16 @@ func Keys() []Key {
 	add("acl", Warns, noACL, "token_ttl policy_ttl role_ttl token_min_expiration_ttl token_max_expiration_ttl")
 	add("rpc", Warns, "nodes and servers keep one connection, with bounds of its own", `accept_backlog keep_alive_interval connection_write_timeout
 		stream_open_timeout stream_close_timeout dial_timeout`)
-	add("limits", Works, "", "http_max_conns_per_client rpc_handshake_timeout")
-	add("limits", Warns, noTLS, "https_handshake_timeout")
+	add("limits", Works, "", "http_max_conns_per_client https_handshake_timeout rpc_handshake_timeout")
 	add("limits", Warns, "connections that have not said what they are get bounded together, nodes are not bounded by address", "rpc_max_conns_per_client")
-	add("tls", Refused, noTLS, `http rpc verify_server_hostname verify_https_client ca_file cert_file key_file rpc_upgrade_mode
-		tls_cipher_suites tls_min_version tls_prefer_server_cipher_suites`)
+	add("tls", Works, "", "http rpc")
+	add("tls", Works, "read again at SIGHUP; a broken file changes nothing", "ca_file cert_file key_file")
+	add("tls", Works, "must be true: servers and nodes always verify each other's role", "verify_server_hostname")
+	add("tls", Works, "callers of the API need a certificate of the authority", "verify_https_client")
+	add("tls", Works, "the rpc port takes plain connections, too: only for the time of a change to TLS", "rpc_upgrade_mode")
+	add("tls", Works, "tls12 or tls13", "tls_min_version")
+	add("tls", Works, "names with commas; weak suites are refused, those of TLS 1.3 are always offered", "tls_cipher_suites")
+	add("tls", Warns, "the library puts the suites in order by what both machines do fast", "tls_prefer_server_cipher_suites")
 	add("telemetry", Warns, noMetrics, `collection_interval in_memory_collection_interval in_memory_retention_period statsite_address statsd_address
 		datadog_address datadog_tags prometheus_metrics disable_hostname use_node_name publish_allocation_metrics publish_node_metrics
 		include_alloc_metadata_in_metrics allowed_metadata_keys_in_metrics prefix_filter filter_default disable_dispatched_job_summary_metrics

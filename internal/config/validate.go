@@ -20,8 +20,8 @@ func (c *Config) Validate() error {
 		bad("neither server.enabled nor client.enabled is true: nothing is to be run; try -dev")
 	}
 	for _, n := range []struct{ key, value string }{{"region", c.Region}, {"datacenter", c.Datacenter}, {"name", c.Name}} {
-		if n.value == "" || strings.ContainsFunc(n.value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '/' }) {
-			bad("%s %q must be a name without spaces and slashes", n.key, n.value)
+		if err := CheckName(n.value); err != nil {
+			bad("%s %w", n.key, err)
 		}
 	}
 	if _, err := ParseLevel(c.LogLevel); err != nil {
@@ -29,6 +29,7 @@ func (c *Config) Validate() error {
 	}
 	c.validateDirs(bad)
 	c.validateNetwork(bad)
+	c.validateTLS(bad)
 	if c.Server.Enabled {
 		c.Server.validate(bad)
 	}
@@ -36,6 +37,14 @@ func (c *Config) Validate() error {
 		c.validateClient(bad)
 	}
 	return errors.Join(errs...)
+}
+
+// CheckName refuses what can't be the name of a region, datacenter or agent.
+func CheckName(name string) error {
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '/' }) {
+		return fmt.Errorf("%q must be a name without spaces and slashes", name)
+	}
+	return nil
 }
 
 func (c *Config) validateDirs(bad func(string, ...any)) {
@@ -63,32 +72,44 @@ func (c *Config) validateNetwork(bad func(string, ...any)) {
 	if c.Ports.HTTP == c.Ports.RPC && c.Ports.HTTP != 0 {
 		bad("ports.http and ports.rpc are both %d: they must differ", c.Ports.HTTP)
 	}
-	for _, a := range []struct {
-		key, addr string
-		listens   bool
-	}{{"bind_addr", c.BindAddr, false}, {"addresses.http", c.Addresses.HTTP, true}, {"addresses.rpc", c.Addresses.RPC, c.Server.Enabled}} {
-		addr, key := a.addr, a.key
-		if addr == "" && key != "bind_addr" {
-			addr, key = c.BindAddr, "bind_addr"
-		}
-		if net.ParseIP(addr) == nil {
-			if a.key == key {
-				bad("%s %q must be an IP address, such as 127.0.0.1 or 0.0.0.0", a.key, a.addr)
-			}
-			continue
-		}
-		if a.listens && !net.ParseIP(addr).IsLoopback() && !c.AllowInsecureBind {
-			bad("%s %s lets everybody who reaches it run commands on this machine, because there are no ACLs yet: bind to 127.0.0.1, or set allow_insecure_bind = true if the network is private",
-				key, addr)
-		}
-	}
+	c.validateBind(bad)
 	for _, a := range []struct{ key, addr string }{{"advertise.http", c.Advertise.HTTP}, {"advertise.rpc", c.Advertise.RPC}} {
 		if host, _, err := net.SplitHostPort(a.addr); a.addr != "" && (strings.Contains(a.addr, "{{") || err == nil && host == "") {
 			bad("%s %q must be a host or host:port", a.key, a.addr)
 		}
 	}
+	if c.Limits.HTTPSHandshakeTimeout <= 0 || c.Limits.RPCHandshakeTimeout <= 0 {
+		bad("limits.https_handshake_timeout and limits.rpc_handshake_timeout must be above 0: who says nothing would hold a connection for ever")
+	}
 	if c.Limits.HTTPMaxConnsPerClient < 0 {
 		bad("limits.http_max_conns_per_client %d must not be negative: 0 is no bound", c.Limits.HTTPMaxConnsPerClient)
+	}
+}
+
+// validateBind refuses to let machines elsewhere in whom nobody vouches for.
+func (c *Config) validateBind(bad func(string, ...any)) {
+	if net.ParseIP(c.BindAddr) == nil {
+		bad("bind_addr %q must be an IP address, such as 127.0.0.1 or 0.0.0.0", c.BindAddr)
+	}
+	for _, a := range []struct {
+		key, addr string
+		safe      bool // who connects is known, or nobody can
+		remedy    string
+	}{
+		{"addresses.http", c.Addresses.HTTP, c.TLS.HTTP && c.TLS.VerifyHTTPSClient, "set tls.http and tls.verify_https_client"},
+		{"addresses.rpc", c.Addresses.RPC, c.TLS.RPC && !c.TLS.RPCUpgradeMode || !c.Server.Enabled, "set tls.rpc, without tls.rpc_upgrade_mode"},
+	} {
+		key, addr := a.key, a.addr
+		if addr == "" {
+			key, addr = "bind_addr", c.BindAddr
+		}
+		switch ip := net.ParseIP(addr); {
+		case ip == nil && a.addr != "":
+			bad("%s %q must be an IP address, such as 127.0.0.1 or 0.0.0.0", key, addr)
+		case ip != nil && !ip.IsLoopback() && !a.safe && !c.AllowInsecureBind:
+			bad("%s %s lets everybody who reaches the port of %s run commands on this machine: %s, bind to 127.0.0.1, or set allow_insecure_bind = true if the network is private",
+				key, addr, a.key, a.remedy)
+		}
 	}
 }
 

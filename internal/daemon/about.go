@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/config"
 	"github.com/drover-org/drover/internal/version"
 )
 
@@ -53,7 +54,7 @@ func (a about) Self() *api.AgentSelf {
 			"Server":         map[string]any{"Enabled": c.Server.Enabled, "BootstrapExpect": c.Server.BootstrapExpect},
 			"Client":         map[string]any{"Enabled": c.Client.Enabled, "Servers": c.ServerAddresses(), "NodeClass": c.Client.NodeClass, "NodePool": c.Client.NodePool, "Meta": c.Client.Meta},
 			"ACL":            map[string]any{"Enabled": false},
-			"TLSConfig":      map[string]any{"EnableHTTP": false, "EnableRPC": false},
+			"TLSConfig":      tlsView(&c.TLS),
 			"Version": map[string]any{
 				"Version": version.Number(), "Revision": version.Commit(), "BuildDate": version.Date(), "VersionPrerelease": "", "VersionMetadata": "",
 			},
@@ -80,4 +81,13 @@ func (a about) Self() *api.AgentSelf {
 		}
 	}
 	return self
+}
+
+// tlsView is what the API tells of TLS: names of files, never what is in them.
+func tlsView(t *config.TLS) map[string]any {
+	return map[string]any{
+		"EnableHTTP": t.HTTP, "EnableRPC": t.RPC, "CAFile": t.CAFile, "CertFile": t.CertFile, "KeyFile": t.KeyFile,
+		"VerifyServerHostname": t.VerifyServerHostname, "VerifyHTTPSClient": t.VerifyHTTPSClient, "RPCUpgradeMode": t.RPCUpgradeMode,
+		"TLSMinVersion": t.MinVersion, "TLSCipherSuites": t.CipherSuites,
+	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drover-org/drover/internal/certs"
 	"github.com/drover-org/drover/internal/config"
 	"github.com/drover-org/drover/internal/version"
 )
@@ -63,6 +64,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 
 	d := &daemon{cfg: cfg, log: log, dirs: dirs}
 	defer func() { err = errors.Join(err, d.closeListeners()) }()
+	if err := d.openCerts(); err != nil {
+		return err
+	}
 	if err := d.listen(); err != nil {
 		return err
 	}
@@ -100,6 +104,8 @@ type daemon struct {
 
 	httpListener, rpcListener net.Listener // the latter nil without a server
 	httpAddr, rpcAddr         string       // as others reach them
+
+	certs *certs.Keeper // nil without TLS
 
 	server *serverPart // nil without
 	node   *nodePart   // nil without
@@ -169,6 +175,7 @@ func (d *daemon) reload(ctx context.Context) error {
 				d.cfg.Level.Set(level)
 			}
 			d.log.Info("configuration reloaded", "log_level", r.LogLevel)
+			d.reloadCerts(r)
 		}
 	}
 }

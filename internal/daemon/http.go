@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -50,10 +51,10 @@ func (d *daemon) buildHTTP() {
 	d.parts = append(d.parts, part{"http", func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error {
-			return serve(ctx, d.log, limitConns(d.httpListener, d.cfg.Limits.HTTPMaxConnsPerClient), handler(d.httpListener))
+			return serve(ctx, d.log, d.secured(limitConns(d.httpListener, d.cfg.Limits.HTTPMaxConnsPerClient)), handler(d.httpListener), d.headerTimeout())
 		})
 		if d.server != nil {
-			g.Go(func() error { return serve(ctx, d.log, d.server.mux.HTTP(), handler(d.rpcListener)) })
+			g.Go(func() error { return serve(ctx, d.log, d.server.mux.HTTP(), handler(d.rpcListener), headerTimeout) })
 		}
 		return g.Wait()
 	}})
@@ -65,11 +66,29 @@ func loopback(l net.Listener) bool {
 	return err == nil && net.ParseIP(host).IsLoopback()
 }
 
+// secured adds TLS to the listener of the API, if the configuration asks for
+// it.
+func (d *daemon) secured(l net.Listener) net.Listener {
+	if !d.cfg.TLS.HTTP {
+		return l
+	}
+	return tls.NewListener(l, d.certs.HTTPS(d.cfg.TLS.VerifyHTTPSClient))
+}
+
+// headerTimeout bounds how long a caller of the API takes for the headers of a
+// request. An http.Server gives a handshake the same time.
+func (d *daemon) headerTimeout() time.Duration {
+	if d.cfg.TLS.HTTP {
+		return d.cfg.Limits.HTTPSHandshakeTimeout
+	}
+	return headerTimeout
+}
+
 // serve runs an HTTP server until ctx ends. Requests see their context end at
 // once, so that waiting ones answer; what still runs after drainTime is cut.
-func serve(ctx context.Context, log *slog.Logger, l net.Listener, h http.Handler) error {
+func serve(ctx context.Context, log *slog.Logger, l net.Listener, h http.Handler, header time.Duration) error {
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		Handler: h, ReadHeaderTimeout: header, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
@@ -110,6 +129,9 @@ func (d *daemon) metrics() prometheus.Gatherer {
 		gauge("server_nodes", "Nodes in the state.", func() float64 { return float64(s.store.Snapshot().NodeCount()) })
 		gauge("server_nodes_connected", "Nodes connected to this server.", func() float64 { return float64(s.nodes.Nodes()) })
 		gauge("server_watched_keys", "Keys of the state that somebody waits for.", func() float64 { return float64(s.store.Waiters()) })
+	}
+	if k := d.certs; k != nil {
+		gauge("tls_certificate_end_seconds", "When the agent's certificate ends, in Unix seconds.", func() float64 { return float64(k.NotAfter().Unix()) })
 	}
 	if n := d.node; n != nil {
 		gauge("client_connected", "1 while the node is connected to a server.", func() float64 {

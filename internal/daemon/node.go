@@ -61,7 +61,7 @@ func (d *daemon) buildNode() error {
 		servers = append([]string{d.rpcListener.Addr().String()}, servers...)
 	}
 	n := link.NewNode(link.NodeConfig{
-		Servers: servers, Log: d.log, Node: a.Node, Handler: a.Handler(),
+		Servers: servers, TLS: d.dialer().TLS, Log: d.log, Node: a.Node, Handler: a.Handler(),
 		OnAssign: func(as link.Assignment) { a.Assign(as.Full, as.Allocs, as.Gone) },
 	})
 	a.Connect(n)
@@ -148,7 +148,7 @@ func (d *daemon) fingerprint() (fingerprint.Config, error) {
 	c := &d.cfg.Client
 	f := fingerprint.Config{
 		Name: d.cfg.Name, Region: d.cfg.Region, Datacenter: d.cfg.Datacenter, NodeClass: c.NodeClass, NodePool: c.NodePool,
-		HTTPAddr: d.httpAddr, Version: version.Number(), Revision: version.Commit(), Meta: maps.Clone(c.Meta),
+		HTTPAddr: d.httpAddr, TLSEnabled: d.cfg.TLS.HTTP, Version: version.Number(), Revision: version.Commit(), Meta: maps.Clone(c.Meta),
 		HostVolumes: map[string]*api.HostVolumeInfo{}, HostNetworks: map[string]*api.HostNetworkInfo{}, MaxAllocs: c.NodeMaxAllocs,
 		NetworkInterface: c.NetworkInterface, NetworkSpeed: c.NetworkSpeed, CPUTotalCompute: c.CPUTotalCompute,
 		MemoryTotalMB: c.MemoryTotalMB, DiskTotalMB: c.DiskTotalMB, DiskFreeMB: c.DiskFreeMB,

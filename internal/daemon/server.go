@@ -37,11 +37,16 @@ func (d *daemon) buildServer() error {
 	s := &serverPart{store: store.New()}
 	// Cluster, use cases and connections of nodes need each other through the
 	// mux, which does nothing before it runs.
-	s.mux = link.NewMux(link.MuxConfig{
+	mux := link.MuxConfig{
 		Listener: d.rpcListener, Log: d.log, HandshakeTimeout: d.cfg.Limits.RPCHandshakeTimeout,
+		Plain: d.cfg.TLS.RPCUpgradeMode, Allow: d.allowRPC,
 		Control:  func(ctx context.Context, c net.Conn) { s.nodes.ServeControl(ctx, c) },
 		DialBack: func(ctx context.Context, c net.Conn) { s.nodes.ServeDialBack(ctx, c) },
-	})
+	}
+	if d.cfg.TLS.RPC {
+		mux.TLS = d.certs.RPC()
+	}
+	s.mux = link.NewMux(mux)
 	dir := d.dirs.server
 	if dir != "" {
 		dir = filepath.Join(dir, "raft")
@@ -49,7 +54,7 @@ func (d *daemon) buildServer() error {
 	var err error
 	s.cluster, err = cluster.Open(cluster.Config{
 		Store: s.store, Log: d.log, Dir: dir, Address: d.rpcAddr, Name: d.memberName(), Alone: d.cfg.Server.BootstrapExpect == 1,
-		Network: raftNetwork{s.mux.Raft(), link.Dialer{}},
+		Network: raftNetwork{s.mux.Raft(), d.dialer()},
 	})
 	if err != nil {
 		return err

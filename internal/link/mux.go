@@ -5,19 +5,24 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
 	"time"
 )
 
-// First bytes of a connection to the rpc port. Any upper-case letter is plain
-// HTTP.
+// First bytes of a connection to the rpc port, inside of TLS if there is any.
+// Any upper-case letter is HTTP.
 const (
 	ProtoRaft     byte = 1
 	ProtoControl  byte = 2
 	ProtoDialBack byte = 3
+	ProtoHTTP     byte = 'A' // for MuxConfig.Allow
 )
+
+// recordTLS is the first byte of a TLS connection.
+const recordTLS = 22
 
 // Defaults of a MuxConfig.
 const (
@@ -29,7 +34,13 @@ const (
 type MuxConfig struct {
 	Listener net.Listener
 	TLS      *tls.Config // nil: plain
+	Plain    bool        // with TLS, plain connections are taken as well
 	Log      *slog.Logger
+
+	// Allow returns why a connection may not speak a protocol: ProtoRaft,
+	// ProtoControl, ProtoDialBack or ProtoHTTP. peer is nil on a plain one.
+	// Nil allows.
+	Allow func(proto byte, peer *tls.ConnectionState) error
 
 	// Control and DialBack serve connections of nodes and own them.
 	Control, DialBack func(context.Context, net.Conn)
@@ -117,21 +128,18 @@ func (m *Mux) serve(ctx context.Context, conn net.Conn) {
 	<-m.pending
 	if err != nil {
 		_ = conn.Close()
-		m.cfg.Log.Debug("connection ended before its first byte", "remote", conn.RemoteAddr(), "error", err)
+		m.cfg.Log.Debug("connection to the rpc port refused", "remote", conn.RemoteAddr(), "error", err)
 		return
 	}
-	switch {
-	case first == ProtoControl:
+	switch first {
+	case ProtoControl:
 		m.cfg.Control(ctx, conn)
-	case first == ProtoDialBack:
+	case ProtoDialBack:
 		m.cfg.DialBack(ctx, conn)
-	case first == ProtoRaft:
+	case ProtoRaft:
 		m.raft.put(ctx, conn)
-	case first >= 'A' && first <= 'Z':
-		m.http.put(ctx, &prefixConn{Conn: conn, prefix: first, unread: true})
 	default:
-		m.cfg.Log.Debug("connection with an unknown first byte", "remote", conn.RemoteAddr(), "byte", first)
-		_ = conn.Close()
+		m.http.put(ctx, &prefixConn{Conn: conn, prefix: first, unread: true})
 	}
 }
 
@@ -141,18 +149,53 @@ func (m *Mux) handshake(ctx context.Context, conn net.Conn) (net.Conn, byte, err
 	if err := conn.SetDeadline(time.Now().Add(m.cfg.HandshakeTimeout)); err != nil {
 		return conn, 0, err
 	}
-	if m.cfg.TLS != nil {
-		t := tls.Server(conn, m.cfg.TLS)
+	first, err := firstByte(conn)
+	if err != nil {
+		return conn, 0, err
+	}
+	var peer *tls.ConnectionState
+	switch {
+	case first == recordTLS && m.cfg.TLS != nil:
+		t := tls.Server(&prefixConn{Conn: conn, prefix: first, unread: true}, m.cfg.TLS)
 		if err := t.HandshakeContext(ctx); err != nil {
 			return conn, 0, err
 		}
 		conn = t
+		if first, err = firstByte(conn); err != nil {
+			return conn, 0, err
+		}
+		state := t.ConnectionState()
+		peer = &state
+	case first == recordTLS:
+		return conn, 0, errors.New("the peer speaks TLS, but this server's tls.rpc is off")
+	case m.cfg.TLS != nil && !m.cfg.Plain:
+		return conn, 0, errors.New("the peer speaks without TLS, but this server's tls.rpc is on")
 	}
-	var first [1]byte
-	if _, err := conn.Read(first[:]); err != nil {
+	if err := m.allow(first, peer); err != nil {
 		return conn, 0, err
 	}
-	return conn, first[0], conn.SetDeadline(time.Time{})
+	return conn, first, conn.SetDeadline(time.Time{})
+}
+
+// allow returns why a connection is not served.
+func (m *Mux) allow(first byte, peer *tls.ConnectionState) error {
+	switch {
+	case first == ProtoControl, first == ProtoDialBack, first == ProtoRaft:
+	case first >= 'A' && first <= 'Z':
+		first = ProtoHTTP
+	default:
+		return fmt.Errorf("unknown first byte %d", first)
+	}
+	if m.cfg.Allow == nil {
+		return nil
+	}
+	return m.cfg.Allow(first, peer)
+}
+
+func firstByte(conn net.Conn) (byte, error) {
+	var b [1]byte
+	_, err := io.ReadFull(conn, b[:])
+	return b[0], err
 }
 
 // queue is a listener that is fed by a Mux or a Node.

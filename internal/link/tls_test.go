@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/drover-org/drover/api"
@@ -58,23 +60,92 @@ func TestEverythingWorksOverTLS(t *testing.T) {
 			t.Fatalf("%s", b)
 		}
 	}
-	// A peer that speaks plainly gets nowhere, and so does a node that does
-	// not know the authority.
+	// A node that does not know the authority gets nowhere.
 	if _, err := (Dialer{TLS: &tls.Config{}}).Dial(ctx, ln.Addr().String()); err == nil {
 		t.Error("a certificate of an unknown authority was taken")
 	}
-	plain, err := (Dialer{}).DialRaft(ctx, ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
+}
+
+// TestWhoMaySpeakWhat counts what comes through a mux: nothing plain where TLS
+// is on, nothing that Allow refuses, nothing unknown.
+func TestWhoMaySpeakWhat(t *testing.T) {
+	pair := httptest.NewUnstartedServer(nil)
+	pair.StartTLS()
+	defer pair.Close()
+	secure := &tls.Config{Certificates: pair.TLS.Certificates}
+	roots := pair.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	refuseRaft := func(proto byte, peer *tls.ConnectionState) error {
+		if proto == ProtoRaft {
+			return errors.New("no")
+		}
+		return nil
 	}
-	defer plain.Close()
-	_ = plain.(*net.TCPConn).CloseWrite()
-	if _, err := io.Copy(io.Discard, plain); err != nil && ctx.Err() != nil {
-		t.Error(err)
-	}
-	select {
-	case <-mux.raft.conns:
-		t.Error("a plain connection came through")
-	default:
+	for name, c := range map[string]struct {
+		cfg    MuxConfig
+		tls    bool
+		first  byte
+		served bool
+	}{
+		"plain":                    {MuxConfig{}, false, ProtoControl, true},
+		"plain http":               {MuxConfig{}, false, 'G', true},
+		"tls":                      {MuxConfig{TLS: secure}, true, ProtoControl, true},
+		"tls http":                 {MuxConfig{TLS: secure}, true, 'G', true},
+		"plain to tls":             {MuxConfig{TLS: secure}, false, ProtoControl, false},
+		"plain raft to tls":        {MuxConfig{TLS: secure}, false, ProtoRaft, false},
+		"plain http to tls":        {MuxConfig{TLS: secure}, false, 'G', false},
+		"plain during an upgrade":  {MuxConfig{TLS: secure, Plain: true}, false, ProtoControl, true},
+		"tls during an upgrade":    {MuxConfig{TLS: secure, Plain: true}, true, ProtoControl, true},
+		"tls to plain":             {MuxConfig{}, true, ProtoControl, false},
+		"refused":                  {MuxConfig{TLS: secure, Allow: refuseRaft}, true, ProtoRaft, false},
+		"refused plainly":          {MuxConfig{Allow: refuseRaft}, false, ProtoRaft, false},
+		"allowed beside a refused": {MuxConfig{TLS: secure, Allow: refuseRaft}, true, ProtoDialBack, true},
+		"unknown":                  {MuxConfig{}, false, 9, false},
+		"unknown inside":           {MuxConfig{TLS: secure}, true, 9, false},
+		"tls inside of tls":        {MuxConfig{TLS: secure}, true, recordTLS, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var served atomic.Int32
+			serve := func(_ context.Context, c net.Conn) {
+				served.Add(1)
+				_ = c.Close()
+			}
+			cfg := c.cfg
+			cfg.Listener, cfg.Log, cfg.Control, cfg.DialBack = ln, slog.New(slog.DiscardHandler), serve, serve
+			mux := NewMux(cfg)
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			defer cancel()
+			wg.Go(func() { _ = mux.Run(ctx) })
+			for _, l := range []net.Listener{mux.Raft(), mux.HTTP()} {
+				wg.Go(func() {
+					for {
+						conn, err := l.Accept()
+						if err != nil {
+							return
+						}
+						serve(ctx, conn)
+					}
+				})
+				defer l.Close()
+			}
+			d := Dialer{}
+			if c.tls {
+				d.TLS = &tls.Config{RootCAs: roots}
+			}
+			conn, err := d.Dial(t.Context(), ln.Addr().String())
+			if err == nil { // else the other side has hung up already
+				defer conn.Close()
+				_, _ = conn.Write([]byte{c.first})
+				_, _ = io.Copy(io.Discard, conn) // until it is closed, which both ways end in
+			}
+			if got := served.Load() == 1; got != c.served {
+				t.Errorf("served: %v, %v", got, err)
+			}
+		})
 	}
 }

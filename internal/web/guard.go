@@ -33,7 +33,7 @@ func (g *Guard) Check(r *http.Request) error {
 		return api.Errorf(api.CodeForbidden, "Host %q is not a name of this agent, which listens on loopback only: use its IP address or localhost", r.Host)
 	}
 	origin := r.Header.Get("Origin")
-	if origin != "" && !sameOrigin(origin, r.Host) && !g.allows(origin) {
+	if origin != "" && !sameOrigin(origin, r) && !g.allows(origin) {
 		return api.Errorf(api.CodeForbidden, "pages of origin %q may not use this agent", origin)
 	}
 	if safeMethod(r.Method) {
@@ -67,10 +67,12 @@ func (g *Guard) knownHost(host string) bool {
 	return slices.ContainsFunc(g.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
-// sameOrigin reports whether a page's origin is the host it talks to.
-func sameOrigin(origin, host string) bool {
+// sameOrigin reports whether a page's origin is the agent it talks to. A page
+// that came in the clear is not one of an agent with TLS; the other way round
+// there may be a proxy in between.
+func sameOrigin(origin string, r *http.Request) bool {
 	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) && (r.TLS == nil || u.Scheme == "https")
 }
 
 func safeMethod(method string) bool {
