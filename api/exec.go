@@ -40,3 +40,8 @@ type ExecHandshake struct {
 	Version   int    `json:"version"`
 	AuthToken string `json:"auth_token"`
 }
+
+// AttrIsolated names the attribute of a node that is set when a driver's tasks
+// don't share the node's file system. Without it, a command in such a task
+// takes alloc-node-exec.
+func AttrIsolated(driver string) string { return "driver." + driver + ".isolated" }

@@ -53,20 +53,9 @@ type Config struct {
 	GCInodeThreshold  float64       // likewise; 0: DefaultGCInodeThreshold
 	GCInterval        time.Duration // between looks at the disk; 0: DefaultGCInterval
 	DriverInterval    time.Duration // between looks at the drivers; 0: DefaultDriverInterval
-	MaxExecSessions   int           // at the same time; 0: DefaultMaxExecSessions
+	MaxExecSessions   int           // exec and port forwarding, at the same time; 0: DefaultMaxExecSessions
 	MaxStreams        int           // followed files and logs at the same time; 0: DefaultMaxStreams
 	DisableRemoteExec bool
-
-	// Authorize decides about an exec session whose token came in the first
-	// frame or a header. Nil allows: the caller was authorised before.
-	Authorize func(ctx context.Context, token string, r ExecRequest) error
-}
-
-// ExecRequest is what Config.Authorize decides about.
-type ExecRequest struct {
-	Alloc    *api.Allocation
-	Task     string
-	Isolated bool // the command can't reach the host's files
 }
 
 // Defaults of a Config.
@@ -77,7 +66,7 @@ const (
 	DefaultGCInodeThreshold = 70
 	DefaultGCInterval       = time.Minute
 	DefaultDriverInterval   = 30 * time.Second
-	DefaultMaxExecSessions  = 256
+	DefaultMaxExecSessions  = 1024
 	DefaultMaxStreams       = 1024
 )
 
@@ -117,12 +106,11 @@ type Agent struct {
 	link     Link
 	node     atomic.Pointer[api.Node]
 	host     hostSampler
-	execs    semaphore
 	streams  semaphore
 	watches  atomic.Pointer[watchHub] // nil outside Run
 
 	closing  chan struct{}  // closed when Run ends
-	sessions sync.WaitGroup // exec sessions, which outlive their handlers' server
+	sessions sync.WaitGroup // those in open, which outlive their handlers' server
 
 	driversKnown chan struct{} // closed after the first look at every driver
 	wake         chan struct{} // of size 1: there is something pending
@@ -131,7 +119,10 @@ type Agent struct {
 	runners   map[string]*runner
 	collected map[string]*api.AllocUpdate // removed from this node; never run again
 	pending   assignment
-	ended     bool               // Run is over: no more exec sessions
+	ended     bool // Run is over: no more sessions
+	open      map[*session]context.CancelCauseFunc
+	opened    uint64             // sessions since the start
+	refused   uint64             // sessions that were too many
 	meta      map[string]*string // dynamic metadata
 	drivers   map[string]*api.DriverInfo
 }
@@ -142,7 +133,7 @@ func New(c Config) (*Agent, error) {
 	a := &Agent{
 		cfg: c, log: c.Log, runners: map[string]*runner{}, collected: map[string]*api.AllocUpdate{},
 		drivers: map[string]*api.DriverInfo{}, driversKnown: make(chan struct{}), wake: make(chan struct{}, 1),
-		closing: make(chan struct{}), execs: newSemaphore(c.MaxExecSessions), streams: newSemaphore(c.MaxStreams),
+		closing: make(chan struct{}), open: map[*session]context.CancelCauseFunc{}, streams: newSemaphore(c.MaxStreams),
 	}
 	var err error
 	if a.identity, err = localdb.LoadIdentity(c.StateDir); err != nil {
@@ -225,11 +216,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	defer func() {
-		a.mu.Lock()
-		a.ended = true
-		a.mu.Unlock()
 		close(a.closing)
-		a.sessions.Wait()
+		a.endSessions()
 		wg.Wait()
 		if err := errors.Join(a.db.Close(), a.tree.Close()); err != nil {
 			a.log.Error("the node's state was not closed cleanly", "error", err)
@@ -251,6 +239,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	collect := time.NewTicker(a.cfg.GCInterval)
 	defer collect.Stop()
+	pings := time.NewTicker(pingInterval)
+	defer pings.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -260,6 +250,8 @@ func (a *Agent) Run(ctx context.Context) error {
 			a.collectExcess()
 		case <-collect.C:
 			a.collectExcess()
+		case <-pings.C:
+			a.ping()
 		}
 	}
 }

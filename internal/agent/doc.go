@@ -23,5 +23,6 @@
 //
 // [Agent.Handler] serves exec, files, logs, stats, signal, restart and garbage
 // collection for the allocations of this node. Who may do so was decided
-// before, except where Config.Authorize says otherwise.
+// before, by a server; for sessions its verdict comes along with the request
+// (web.Verdict) and must cover what the task at hand demands.
 package agent

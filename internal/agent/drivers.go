@@ -56,6 +56,9 @@ func (a *Agent) driverSeen(name string, f driver.Fingerprint) {
 	}
 	if f.Detected && f.Healthy {
 		info.Attributes["driver."+name] = "1"
+		if a.cfg.Drivers[name].Capabilities().Isolated {
+			info.Attributes[api.AttrIsolated(name)] = "1"
+		}
 	} else {
 		delete(info.Attributes, "driver."+name)
 	}

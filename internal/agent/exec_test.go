@@ -15,18 +15,26 @@ import (
 	"sync"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/coder/websocket"
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/driver"
 	"github.com/drover-org/drover/driver/fake"
+	"github.com/drover-org/drover/internal/web"
+	"github.com/drover-org/drover/internal/ws"
 )
 
 // execDriver is the fake driver with commands that a test writes.
 type execDriver struct {
 	driver.Driver
 	exec func(ctx context.Context, o *driver.ExecOptions) (*driver.ExitResult, error)
+	bare bool // not isolated
+}
+
+func (d *execDriver) Capabilities() driver.Capabilities {
+	c := d.Driver.Capabilities()
+	c.Isolated = c.Isolated && !d.bare
+	return c
 }
 
 func (d *execDriver) Start(ctx context.Context, cfg *driver.TaskConfig) (driver.Task, error) {
@@ -47,7 +55,7 @@ func (t *execTask) Exec(ctx context.Context, o *driver.ExecOptions) (*driver.Exi
 func execWorld(t *testing.T, change func(*Config), f func(context.Context, *driver.ExecOptions) (*driver.ExitResult, error)) (*httptest.Server, *api.Allocation, *world) {
 	t.Helper()
 	w := newWorld(t, func(c *Config) {
-		c.Drivers[fake.Name] = &execDriver{c.Drivers[fake.Name], f}
+		c.Drivers[fake.Name] = &execDriver{Driver: c.Drivers[fake.Name], exec: f}
 		if change != nil {
 			change(c)
 		}
@@ -64,10 +72,20 @@ func execURL(s *httptest.Server, id string, query ...string) string {
 	return s.URL + "/v1/client/allocation/" + id + "/exec?" + q.Encode()
 }
 
+// verdict is what a server tells the node about the caller.
+func verdict(allowed ...api.Capability) http.Header {
+	h := http.Header{}
+	web.SetVerdict(h, &web.Verdict{Caller: &api.Caller{Kind: api.CallerClient}, Namespace: "default", Allowed: allowed})
+	return h
+}
+
 func dial(t *testing.T, u string, header http.Header) (*websocket.Conn, context.Context) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(cancel)
+	if header == nil {
+		header = verdict(api.CapAllocExec, api.CapAllocNodeExec, api.CapAllocPortForward)
+	}
 	conn, _, err := websocket.Dial(ctx, u, &websocket.DialOptions{HTTPHeader: header})
 	if err != nil {
 		t.Fatal(err)
@@ -121,16 +139,19 @@ func send(t *testing.T, ctx context.Context, conn *websocket.Conn, frames ...str
 	}
 }
 
+// echo is a command that returns its input and says how much it was.
+func echo(_ context.Context, o *driver.ExecOptions) (*driver.ExitResult, error) {
+	n, err := io.Copy(o.Stdout, o.Stdin)
+	if err == nil {
+		_, err = fmt.Fprint(o.Stderr, n)
+	}
+	return &driver.ExitResult{ExitCode: int(n % 256)}, err
+}
+
 // TestExecWhole runs 200 sessions at the same time, each with its own input
 // and output, and wants every byte before the exit frame.
 func TestExecWhole(t *testing.T) {
-	s, a, _ := execWorld(t, nil, func(_ context.Context, o *driver.ExecOptions) (*driver.ExitResult, error) {
-		n, err := io.Copy(o.Stdout, o.Stdin)
-		if err == nil {
-			_, err = fmt.Fprint(o.Stderr, n)
-		}
-		return &driver.ExitResult{ExitCode: int(n % 256)}, err
-	})
+	s, a, _ := execWorld(t, nil, echo)
 	var wg sync.WaitGroup
 	for i := range 200 {
 		wg.Go(func() {
@@ -251,50 +272,51 @@ func TestExecAgentEnds(t *testing.T) {
 	}
 }
 
+// TestExecNodeExec runs a command in a task that shares the node's files.
+func TestExecNodeExec(t *testing.T) {
+	s, a, _ := execWorld(t, func(c *Config) { c.Drivers[fake.Name].(*execDriver).bare = true },
+		func(context.Context, *driver.ExecOptions) (*driver.ExitResult, error) {
+			return &driver.ExitResult{}, nil
+		})
+	conn, ctx := dial(t, execURL(s, a.ID), verdict(api.CapAllocExec))
+	var ce websocket.CloseError
+	if tr := listen(ctx, conn); !errors.As(tr.close, &ce) || ce.Code != 1008 || !strings.Contains(ce.Reason, `it takes alloc-node-exec in namespace "default"`) {
+		t.Errorf("close = %v", tr.close)
+	}
+	conn, ctx = dial(t, execURL(s, a.ID), verdict(api.CapAllocExec, api.CapAllocNodeExec))
+	if tr := listen(ctx, conn); tr.exit == nil {
+		t.Errorf("close = %v", tr.close)
+	}
+}
+
 func TestExecRefusals(t *testing.T) {
 	boom := errors.New(strings.Repeat("sécret", 100))
-	s, a, w := execWorld(t, func(c *Config) {
-		c.Authorize = func(_ context.Context, token string, r ExecRequest) error {
-			if token == "bad" {
-				return api.Errorf(api.CodeForbidden, "Permission denied")
-			}
-			return nil
-		}
-	}, func(context.Context, *driver.ExecOptions) (*driver.ExitResult, error) { return nil, boom })
+	s, a, w := execWorld(t, nil, func(context.Context, *driver.ExecOptions) (*driver.ExitResult, error) { return nil, boom })
 	dead := w.alloc(map[string]any{"run_for": "1ms"})
 	w.assign(dead)
 	w.untilStatus(dead.ID, api.AllocClientComplete)
-	const handshake = `{"version":1,"auth_token":"good"}`
 	for name, c := range map[string]struct {
 		id     string
 		query  []string
-		header string
-		frame  string
+		header http.Header
 		code   websocket.StatusCode
 		reason string
 	}{
-		"driver fails":       {a.ID, nil, "", "", 1011, "internal error"},
-		"unknown alloc":      {api.NewID(), nil, "", "", 1008, "Unknown allocation"},
-		"not a UUID":         {"x", nil, "", "", 1008, "Unknown allocation"},
-		"no task":            {a.ID, []string{"task", ""}, "", "", 1008, "must provide task name"},
-		"unknown task":       {a.ID, []string{"task", "x"}, "", "", 1008, `unknown task name "x"`},
-		"no command":         {a.ID, []string{"command", ""}, "", "", 1008, "command is not present"},
-		"empty command":      {a.ID, []string{"command", "[]"}, "", "", 1008, "command is not present"},
-		"command no array":   {a.ID, []string{"command", "sh"}, "", "", 1008, `"command" is not a JSON array`},
-		"bad tty":            {a.ID, []string{"tty", "maybe"}, "", "", 1008, `"tty" is "maybe"`},
-		"bad flag":           {a.ID, []string{"ws_handshake", "x"}, "", "", 1008, `"ws_handshake" is "x"`},
-		"ended":              {dead.ID, nil, "", "", 1008, "client status of allocation"},
-		"token in header":    {a.ID, nil, "bad", "", 1008, "Permission denied"},
-		"token in frame":     {a.ID, []string{"ws_handshake", "true"}, "", `{"version":1,"auth_token":"bad"}`, 1008, "Permission denied"},
-		"version":            {a.ID, []string{"ws_handshake", "true"}, "", `{"version":2}`, 1008, "unexpected handshake value: 2"},
-		"tokens differ":      {a.ID, []string{"ws_handshake", "true"}, "other", handshake, 1008, "mismatched"},
-		"handshake garbage":  {a.ID, []string{"ws_handshake", "true"}, "", "garbage", 1007, "the first frame"},
-		"handshake accepted": {a.ID, []string{"ws_handshake", "true"}, "good", handshake, 1011, "internal error"},
+		"driver fails":     {a.ID, nil, nil, 1011, "internal error"},
+		"unknown alloc":    {api.NewID(), nil, nil, 1008, "Unknown allocation"},
+		"not a UUID":       {"x", nil, nil, 1008, "Unknown allocation"},
+		"no task":          {a.ID, []string{"task", ""}, nil, 1008, "must provide task name"},
+		"unknown task":     {a.ID, []string{"task", "x"}, nil, 1008, `unknown task name "x"`},
+		"no command":       {a.ID, []string{"command", ""}, nil, 1008, "command is not present"},
+		"empty command":    {a.ID, []string{"command", "[]"}, nil, 1008, "command is not present"},
+		"command no array": {a.ID, []string{"command", "sh"}, nil, 1008, `"command" is not a JSON array`},
+		"bad tty":          {a.ID, []string{"tty", "maybe"}, nil, 1008, `"tty" is "maybe"`},
+		"ended":            {dead.ID, nil, nil, 1008, "client status of allocation"},
+		"no verdict":       {a.ID, nil, http.Header{"X-Nomad-Token": {"secret"}}, 1008, "no server has authorised"},
+		"no exec":          {a.ID, nil, verdict(api.CapReadJob), 1008, "alloc-exec"},
+		"broken verdict":   {a.ID, nil, http.Header{"X-Drover-Verdict": {"{"}}, 1008, "no server has authorised"},
 	} {
-		conn, ctx := dial(t, execURL(s, c.id, c.query...), http.Header{"X-Nomad-Token": {c.header}})
-		if c.frame != "" {
-			send(t, ctx, conn, c.frame)
-		}
+		conn, ctx := dial(t, execURL(s, c.id, c.query...), c.header)
 		tr := listen(ctx, conn)
 		var ce websocket.CloseError
 		if !errors.As(tr.close, &ce) || ce.Code != c.code || !strings.Contains(ce.Reason, c.reason) || strings.Contains(ce.Reason, "sécret") {
@@ -309,22 +331,7 @@ func TestExecUnmasked(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, execURL(s, a.ID), http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for k, v := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="} {
-		req.Header.Set(k, v)
-	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, ok := resp.Body.(io.ReadWriteCloser)
-	if !ok {
-		t.Fatalf("no upgrade: %s", resp.Status)
-	}
-	defer func() { _ = conn.Close() }()
+	conn := rawExec(t, s.Listener.Addr().String(), execURL(s, a.ID))
 	if _, err := conn.Write([]byte("\x81\x02{}")); err != nil {
 		t.Fatal(err)
 	}
@@ -361,7 +368,7 @@ func TestExecGarbage(t *testing.T) {
 
 func TestExecBounds(t *testing.T) {
 	release := make(chan struct{})
-	s, a, _ := execWorld(t, func(c *Config) { c.MaxExecSessions = 1 }, func(ctx context.Context, o *driver.ExecOptions) (*driver.ExitResult, error) {
+	s, a, w := execWorld(t, func(c *Config) { c.MaxExecSessions = 1 }, func(ctx context.Context, o *driver.ExecOptions) (*driver.ExitResult, error) {
 		_, _ = o.Stdout.Write([]byte("x"))
 		<-release
 		return &driver.ExitResult{}, nil
@@ -373,6 +380,9 @@ func TestExecBounds(t *testing.T) {
 	second, ctx := dial(t, execURL(s, a.ID), nil)
 	if tr := listen(ctx, second); websocket.CloseStatus(tr.close) != websocket.StatusTryAgainLater {
 		t.Errorf("close = %v", tr.close)
+	}
+	if st := w.a.Sessions(); st.Open != 1 || st.Limit != 1 || st.Opened != 1 || st.Refused != 1 {
+		t.Errorf("sessions: %+v", st)
 	}
 	close(release)
 	listen(ctx, first)
@@ -390,23 +400,16 @@ func TestExecWithoutUpgrade(t *testing.T) {
 	}
 }
 
-func TestTrim(t *testing.T) {
-	for _, s := range []string{"", "short", strings.Repeat("a", 123), strings.Repeat("a", 124), strings.Repeat("é", 100), strings.Repeat("aé", 100)} {
-		if got := trim(s); len(got) > maxCloseReason || !utf8.ValidString(got) || len(s) <= maxCloseReason && got != s {
-			t.Errorf("trim(%d bytes) = %q", len(s), got)
-		}
-	}
-}
-
 func BenchmarkExecOutput(b *testing.B) {
 	chunk := make([]byte, 64<<10)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
+		conn, err := ws.Accept(w, r)
 		if err != nil {
 			return
 		}
+		defer func() { _ = conn.Hangup() }()
 		_, cancel := context.WithCancelCause(r.Context())
-		o := &output{s: &session{conn: conn, ctx: context.WithoutCancel(r.Context())}, head: `{"stdout":{"data":"`, fail: cancel}
+		o := &output{s: &session{conn: conn}, head: stdoutHead, fail: cancel}
 		for {
 			if _, err := o.Write(chunk); err != nil {
 				return

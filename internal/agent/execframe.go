@@ -7,51 +7,50 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"sync"
 
-	"github.com/coder/websocket"
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/ws"
 )
 
-// maxIdleFrame bounds what a session keeps to read the next frame into.
-const maxIdleFrame = 64 << 10
+// Frames of output around their data.
+const (
+	stdoutHead = `{"stdout":{"data":"`
+	stderrHead = `{"stderr":{"data":"`
+)
 
 // receive reads the caller's frames until the connection ends. The error says
 // why the session has to end.
-func (s *session) receive(stdin *stdin, resize chan api.TerminalSize) error {
-	defer stdin.close(errHungUp)
-	var buf bytes.Buffer
+func (s *session) receive(in *stdin, resize chan api.TerminalSize) error {
+	defer in.close(errHungUp)
 	for {
-		kind, r, err := s.conn.Reader(s.ctx)
+		m, err := s.conn.Read(maxExecFrame)
 		if err != nil {
 			return hangUp(err)
 		}
-		if buf.Reset(); buf.Cap() > maxIdleFrame {
-			buf = bytes.Buffer{}
+		if m.Op != ws.Text {
+			m.Release()
+			return &ws.CloseError{Code: ws.UnsupportedData, Reason: "a binary frame: only text frames with JSON are understood"}
 		}
-		if _, err := buf.ReadFrom(r); err != nil {
-			return hangUp(err)
-		}
-		if kind != websocket.MessageText {
-			return &closeError{websocket.StatusUnsupportedData, "a binary frame: only text frames with JSON are understood"}
-		}
-		in, data, err := parseInput(buf.Bytes())
+		f, data, err := parseInput(m.Data)
 		if err != nil {
+			m.Release()
 			return err
 		}
-		if data != nil {
-			stdin.add(data)
+		if len(data) > 0 {
+			in.add(data, m)
+		} else {
+			m.Release()
 		}
 		switch {
-		case in.Stdin != nil && in.Stdin.Close:
-			stdin.close(io.EOF)
-		case in.Stdin == nil && in.TTYSize != nil:
+		case f.Stdin != nil && f.Stdin.Close:
+			in.close(io.EOF)
+		case f.Stdin == nil && f.TTYSize != nil:
 			select {
 			case <-resize: // the newest counts
 			default:
 			}
-			resize <- *in.TTYSize
+			resize <- *f.TTYSize
 		}
 	}
 }
@@ -59,14 +58,14 @@ func (s *session) receive(stdin *stdin, resize chan api.TerminalSize) error {
 // hangUp says how a session ends whose caller can't be read any more: it hung
 // up, or what it sent is no frame.
 func hangUp(err error) error {
-	var network net.Error
+	var ce *ws.CloseError
 	switch {
-	case errors.Is(err, websocket.ErrMessageTooBig):
-		return &closeError{websocket.StatusMessageTooBig, "a frame is larger than 4 MiB: send stdin in smaller pieces"}
-	case websocket.CloseStatus(err) != -1, errors.As(err, &network), errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.Canceled):
+	case !errors.As(err, &ce) || ce.Peer:
 		return errHungUp
+	case ce.Code == ws.TooBig:
+		return &ws.CloseError{Code: ws.TooBig, Reason: "a frame is larger than 4 MiB: send stdin in smaller pieces"}
 	}
-	return &closeError{websocket.StatusProtocolError, "what was received is not a masked websocket frame"}
+	return ce
 }
 
 var (
@@ -74,25 +73,27 @@ var (
 	inputTail = []byte(`"}}`)
 )
 
-// parseInput reads one frame; data is a copy. The form in which clients send
-// stdin is recognised without a JSON parser.
+// parseInput reads one frame. The form in which clients send stdin is
+// recognised without a JSON parser, and its data is put in the place of the
+// text it was decoded from, which is overwritten.
 func parseInput(b []byte) (in api.ExecInput, data []byte, err error) {
 	if text, ok := bytes.CutPrefix(b, inputHead); ok {
 		text = bytes.TrimRight(text, "\r\n")
-		if text, ok = bytes.CutSuffix(text, inputTail); ok && bytes.IndexByte(text, '"') < 0 {
-			data = make([]byte, base64.StdEncoding.DecodedLen(len(text)))
-			if n, err := base64.StdEncoding.Decode(data, text); err == nil {
-				return in, data[:n], nil
+		if text, ok = bytes.CutSuffix(text, inputTail); ok && isBase64(text) {
+			// The decoder writes three bytes for four that it has read.
+			if n, err := base64.StdEncoding.Decode(text, text); err == nil {
+				return in, text[:n], nil
 			}
+			return in, nil, &ws.CloseError{Code: ws.PolicyViolation, Reason: "a frame is not understood: stdin.data is not base64"}
 		}
 	}
 	if err := json.Unmarshal(b, &in); err != nil {
-		code := websocket.StatusInvalidFramePayloadData
+		code := ws.InvalidPayload
 		var syntax *json.SyntaxError
 		if !errors.As(err, &syntax) {
-			code = websocket.StatusPolicyViolation // JSON, but of another shape
+			code = ws.PolicyViolation // JSON, but of another shape
 		}
-		return in, nil, &closeError{code, "a frame is not understood: " + err.Error()}
+		return in, nil, &ws.CloseError{Code: code, Reason: "a frame is not understood: " + err.Error()}
 	}
 	if in.Stdin != nil {
 		data = in.Stdin.Data
@@ -110,7 +111,7 @@ type output struct {
 
 // frameBufs keeps frames while they are written.
 var frameBufs = sync.Pool{New: func() any {
-	b := make([]byte, 0, 64+base64.StdEncoding.EncodedLen(execChunk))
+	b := make([]byte, 0, ws.Room+64+base64.StdEncoding.EncodedLen(execChunk))
 	return &b
 }}
 
@@ -121,11 +122,11 @@ func (o *output) Write(p []byte) (int, error) {
 	sent := 0
 	for len(p) > 0 {
 		chunk := p[:min(len(p), execChunk)]
-		b := append((*buf)[:0], o.head...)
+		b := append((*buf)[:ws.Room], o.head...)
 		b = base64.StdEncoding.AppendEncode(b, chunk)
 		b = append(b, inputTail...)
 		*buf = b
-		if err := o.s.conn.Write(o.s.ctx, websocket.MessageText, b); err != nil {
+		if err := o.s.conn.Send(ws.Text, b); err != nil {
 			o.fail(errHungUp)
 			return sent, errHungUp
 		}
@@ -136,11 +137,11 @@ func (o *output) Write(p []byte) (int, error) {
 }
 
 // stdin is the queue between the caller's frames and the command. It holds at
-// most limit bytes and one frame; then the caller has to wait.
+// most limit bytes and one frame, by the memory they take; then the caller has to wait.
 type stdin struct {
 	mu        sync.Mutex // guards what follows
 	more      sync.Cond  // data, end, or room
-	queue     [][]byte
+	queue     []piece
 	size      int
 	limit     int
 	end       error // io.EOF or why there is no more
@@ -153,15 +154,38 @@ func newStdin(limit int) *stdin {
 	return q
 }
 
-// add queues data, which it keeps, and waits for room.
-func (q *stdin) add(data []byte) {
+// piece is what is left of a frame's data.
+type piece struct {
+	data []byte
+	in   *ws.Message // to release then; nil: the data is a copy
+	cost int         // memory that is held
+}
+
+func (p *piece) release() {
+	if p.in != nil {
+		p.in.Release()
+	}
+}
+
+// pieceCost is what a piece costs beside its data.
+const pieceCost = 64
+
+// add queues data, which is m's, and waits for room. A message that is mostly
+// air is not kept.
+func (q *stdin) add(data []byte, m *ws.Message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(data) == 0 || q.end != nil || q.abandoned {
+	if q.end != nil || q.abandoned {
+		m.Release()
 		return
 	}
-	q.queue = append(q.queue, data)
-	q.size += len(data)
+	p := piece{data, m, m.Size() + pieceCost}
+	if len(data) < m.Size()/4 {
+		p = piece{bytes.Clone(data), nil, len(data) + pieceCost}
+		m.Release()
+	}
+	q.queue = append(q.queue, p)
+	q.size += p.cost
 	q.more.Broadcast()
 	for q.size > q.limit && !q.abandoned {
 		q.more.Wait()
@@ -183,29 +207,90 @@ func (q *stdin) abandon() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.abandoned = true
+	for i := range q.queue {
+		q.queue[i].release()
+	}
 	q.queue, q.size = nil, 0
 	q.more.Broadcast()
 }
 
-// Read implements io.Reader.
-func (q *stdin) Read(p []byte) (int, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+// wait waits until there is data, and needs the lock. The error says why
+// there will be none.
+func (q *stdin) wait() error {
 	for len(q.queue) == 0 {
 		switch {
 		case q.abandoned:
-			return 0, io.ErrClosedPipe
+			return io.ErrClosedPipe
 		case q.end != nil:
-			return 0, q.end
+			return q.end
 		}
 		q.more.Wait()
 	}
-	n := copy(p, q.queue[0])
-	if q.queue[0] = q.queue[0][n:]; len(q.queue[0]) == 0 {
-		q.queue = q.queue[1:]
+	return nil
+}
+
+// done releases a piece that is not queued any more, and needs the lock.
+func (q *stdin) done(p *piece) {
+	p.release()
+	if q.abandoned {
+		return
 	}
-	if q.size -= n; q.size <= q.limit {
+	if q.size -= p.cost; q.size <= q.limit {
 		q.more.Broadcast()
 	}
+}
+
+// Read implements io.Reader.
+func (q *stdin) Read(b []byte) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.wait(); err != nil {
+		return 0, err
+	}
+	p := &q.queue[0]
+	n := copy(b, p.data)
+	if p.data = p.data[n:]; len(p.data) == 0 {
+		q.queue = q.queue[1:]
+		q.done(p)
+	}
 	return n, nil
+}
+
+// WriteTo implements io.WriterTo, without a copy. What is being written still
+// counts.
+func (q *stdin) WriteTo(w io.Writer) (int64, error) {
+	var total int64
+	for {
+		q.mu.Lock()
+		if err := q.wait(); err != nil {
+			q.mu.Unlock()
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return total, err
+		}
+		p := q.queue[0]
+		q.queue = q.queue[1:]
+		q.mu.Unlock()
+
+		n, err := w.Write(p.data)
+		total += int64(n)
+		q.mu.Lock()
+		q.done(&p)
+		q.mu.Unlock()
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// isBase64 reports whether text holds nothing that JSON would read otherwise.
+// Newlines are let through by decoders, but not by JSON.
+func isBase64(text []byte) bool {
+	for _, c := range text {
+		if c == '"' || c == '\\' || c < ' ' {
+			return false
+		}
+	}
+	return true
 }

@@ -94,6 +94,7 @@ type Client struct {
 
 	MaxKillTimeout    time.Duration `key:"max_kill_timeout"`
 	DisableRemoteExec bool          `key:"disable_remote_exec"`
+	MaxExecSessions   int           `key:"max_exec_sessions"` // exec and port forwarding, at the same time
 	GCInterval        time.Duration `key:"gc_interval"`
 	GCDiskThreshold   float64       `key:"gc_disk_usage_threshold"`
 	GCInodeThreshold  float64       `key:"gc_inode_usage_threshold"`
@@ -174,6 +175,7 @@ func Default() *Config {
 			NodePool: "default", MinDynamicPort: 20000, MaxDynamicPort: 32000,
 			MaxKillTimeout: 30 * time.Second,
 			GCInterval:     time.Minute, GCDiskThreshold: 80, GCInodeThreshold: 70, GCMaxAllocs: 50,
+			MaxExecSessions: 1024,
 		},
 		Limits: Limits{HTTPMaxConnsPerClient: 100, HTTPSHandshakeTimeout: 5 * time.Second, RPCHandshakeTimeout: 5 * time.Second},
 		TLS:    TLS{VerifyServerHostname: true, MinVersion: "tls12"},

@@ -73,7 +73,7 @@ func Keys() []Key {
 	add("client", Works, "", `enabled state_dir alloc_dir servers node_class node_pool meta.* network_interface network_speed
 		cpu_total_compute memory_total_mb disk_total_mb disk_free_mb reservable_cores max_kill_timeout min_dynamic_port max_dynamic_port
 		reserved.cpu reserved.memory reserved.disk reserved.cores reserved.reserved_ports gc_interval gc_disk_usage_threshold
-		gc_inode_usage_threshold gc_max_allocs disable_remote_exec cgroup_parent node_max_allocs
+		gc_inode_usage_threshold gc_max_allocs disable_remote_exec max_exec_sessions cgroup_parent node_max_allocs
 		host_volume.*.path host_volume.*.read_only host_network.*.cidr host_network.*.interface host_network.*.reserved_ports
 		server_join.start_join server_join.retry_join`)
 	add("client", Warns, "a node tries for ever, at most 15 s apart", "server_join.retry_max server_join.retry_interval")

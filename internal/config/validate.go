@@ -156,6 +156,9 @@ func (c *Config) validateClient(bad func(string, ...any)) {
 			bad("client.%s %d must not be negative", n.key, n.value)
 		}
 	}
+	if cl.MaxExecSessions < 1 {
+		bad("client.max_exec_sessions %d must be at least 1: disable_remote_exec refuses all", cl.MaxExecSessions)
+	}
 	for _, s := range []struct{ key, set string }{{"reservable_cores", cl.ReservableCores}, {"reserved.cores", cl.Reserved.Cores}} {
 		if _, err := ParseCores(s.set); err != nil {
 			bad("client.%s: %w", s.key, err)

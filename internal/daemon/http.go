@@ -117,6 +117,9 @@ func (d *daemon) metrics() prometheus.Gatherer {
 	gauge := func(name, help string, value func() float64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "drover", Name: name, Help: help}, value))
 	}
+	counter := func(name, help string, value func() float64) {
+		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "drover", Name: name, Help: help}, value))
+	}
 	if s := d.server; s != nil {
 		gauge("server_leads", "1 while this server leads.", func() float64 {
 			if s.cluster.Leads() {
@@ -134,6 +137,10 @@ func (d *daemon) metrics() prometheus.Gatherer {
 		gauge("tls_certificate_end_seconds", "When the agent's certificate ends, in Unix seconds.", func() float64 { return float64(k.NotAfter().Unix()) })
 	}
 	if n := d.node; n != nil {
+		gauge("client_exec_sessions", "Exec sessions and forwarded connections that are open.", func() float64 { return float64(n.agent.Sessions().Open) })
+		gauge("client_exec_sessions_limit", "How many of them there may be (client.max_exec_sessions).", func() float64 { return float64(n.agent.Sessions().Limit) })
+		counter("client_exec_sessions_opened_total", "Exec sessions and forwarded connections that were opened.", func() float64 { return float64(n.agent.Sessions().Opened) })
+		counter("client_exec_sessions_refused_total", "Those that were refused because there were too many.", func() float64 { return float64(n.agent.Sessions().Refused) })
 		gauge("client_connected", "1 while the node is connected to a server.", func() float64 {
 			if n.link.Connected() {
 				return 1

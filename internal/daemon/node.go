@@ -50,7 +50,7 @@ func (d *daemon) buildNode() error {
 		Log: d.log, Now: time.Now, Drivers: drivers.all, StateDir: d.dirs.client, AllocDir: d.dirs.alloc, Region: d.cfg.Region,
 		Fingerprint: fp, MaxKillTimeout: c.MaxKillTimeout, KillOnExit: d.cfg.Dev, HostEnv: agent.FilterEnv(os.Environ()),
 		GCMaxAllocs: c.GCMaxAllocs, GCDiskThreshold: c.GCDiskThreshold, GCInodeThreshold: c.GCInodeThreshold, GCInterval: c.GCInterval,
-		DisableRemoteExec: c.DisableRemoteExec,
+		DisableRemoteExec: c.DisableRemoteExec, MaxExecSessions: c.MaxExecSessions,
 	})
 	if err != nil {
 		return errors.Join(err, drivers.close())

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,8 @@ type world struct {
 	config httpapi.Config
 	gc     int
 	deny   map[api.Capability]bool
+	may    func(token string, c api.Capability) error // nil: by deny
+	rights atomic.Pointer[chan struct{}]              // closed when they change; nil: never
 
 	log *storetest.Proposer
 
@@ -108,17 +111,29 @@ func (w *world) serve(cfg httpapi.Config) {
 }
 
 // Authorize allows all but what a test denies.
-func (w *world) Authorize(_ context.Context, _ string, c api.Capability, _ string) error {
+func (w *world) Authorize(_ context.Context, token string, c api.Capability, _ string) error {
+	if w.may != nil {
+		return w.may(token, c)
+	}
 	if w.deny[c] {
 		return &api.Error{Code: api.CodeForbidden, Message: "Permission denied"}
 	}
 	return nil
 }
 
-func (w *world) Caller(context.Context, string) (*api.Caller, error) {
-	return &api.Caller{Kind: api.CallerAnonymous}, nil
+func (w *world) Caller(_ context.Context, token string) (*api.Caller, error) {
+	if token == "" {
+		return &api.Caller{Kind: api.CallerAnonymous}, nil
+	}
+	return &api.Caller{Kind: api.CallerClient, Name: "owner of " + token}, nil
 }
-func (w *world) Changed(string) <-chan struct{} { return nil }
+
+func (w *world) Changed(string) <-chan struct{} {
+	if c := w.rights.Load(); c != nil {
+		return *c
+	}
+	return nil
+}
 
 const (
 	nodeID  = "fb2170a8-257d-3c64-b14d-bc06cc94e34c"
@@ -149,11 +164,15 @@ func (w *world) register(id string) {
 type fakeNode struct {
 	id     string
 	allocs map[string]bool
+	h      http.Handler // nil: says which request it got
 }
 
 func (n *fakeNode) NodeID() string          { return n.id }
 func (n *fakeNode) HasAlloc(id string) bool { return n.allocs[id] }
 func (n *fakeNode) Handler() http.Handler {
+	if n.h != nil {
+		return n.h
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "node %s: %s %s token=%q", n.id, r.Method, r.URL.RequestURI(), web.Token(r))
 	})

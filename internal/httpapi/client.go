@@ -13,7 +13,7 @@ func (a *routes) clientRoutes() []web.Route {
 	alloc := "/v1/client/allocation/{id}/"
 	fs := "/v1/client/fs/"
 	rows := []web.Route{
-		{Methods: "GET", Pattern: alloc + "exec", Raw: a.onAlloc(api.CapAllocExec)},
+		{Methods: "GET", Pattern: alloc + "exec", Raw: a.tunnel(api.CapAllocExec)},
 		{Methods: "GET", Pattern: alloc + "stats", Raw: a.onAlloc(api.CapReadJob)},
 		{Methods: "GET", Pattern: alloc + "checks", Raw: a.onAlloc(api.CapReadJob)},
 		{Methods: "PUT POST", Pattern: alloc + "signal", Raw: a.onAlloc(api.CapAllocLifecycle)},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/web"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -146,6 +147,7 @@ type Operator interface {
 // Locator authorises what nodes answer and says which node does.
 type Locator interface {
 	LocateAlloc(ctx context.Context, token string, c api.Capability, id string) (nodeID string, err error)
+	LocateSession(ctx context.Context, token string, c api.Capability, id, task string) (nodeID string, v *web.Verdict, err error)
 	CheckNode(ctx context.Context, token string, c api.Capability, id string) error
 	Authorize(ctx context.Context, token string, c api.Capability) error
 	Caller(ctx context.Context, token string) (*api.Caller, error)

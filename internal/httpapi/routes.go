@@ -10,7 +10,7 @@ import (
 
 // New returns the handler of the whole API. It starts nothing.
 func New(cfg Config) http.Handler {
-	a := &routes{Config: cfg, answers: web.NewAnswers(maxAnswers)}
+	a := &routes{Config: cfg, answers: web.NewAnswers(maxAnswers), tunnels: make(chan struct{}, maxTunnels)}
 	a.toServer = a.forwardProxy()
 	rows := slices.Concat(a.agentRoutes(), a.clientRoutes())
 	if cfg.Server == nil {
@@ -32,7 +32,8 @@ func New(cfg Config) http.Handler {
 type routes struct {
 	Config
 	toServer http.Handler
-	answers  *web.Answers // of the reads that many make at once
+	answers  *web.Answers  // of the reads that many make at once
+	tunnels  chan struct{} // a place for each session that passes through
 }
 
 // maxAnswers bounds the encoded answers that are kept, in bytes: room for

@@ -17,7 +17,9 @@ import (
 // sees the caller's token.
 func (a *routes) serveNode(w http.ResponseWriter, r *http.Request, nodeID string) {
 	if a.Node != nil && a.Node.NodeID() == nodeID {
-		a.Node.Handler().ServeHTTP(w, r)
+		inner := r.Clone(r.Context())
+		web.SetVerdict(inner.Header, nil)
+		a.Node.Handler().ServeHTTP(w, inner)
 		return
 	}
 	if !a.NodeConnected(nodeID) {
@@ -26,8 +28,7 @@ func (a *routes) serveNode(w http.ResponseWriter, r *http.Request, nodeID string
 	}
 	p := a.proxy(a.NodeTransport(nodeID), func(out *http.Request) {
 		out.URL.Host = nodeID
-		out.Header.Del("X-Nomad-Token")
-		out.Header.Del("Authorization")
+		web.SetVerdict(out.Header, nil)
 	}, noPath(nodeID))
 	p.ServeHTTP(w, r)
 }
@@ -41,9 +42,10 @@ func (a *routes) forwardProxy() http.Handler {
 	if a.Forward == nil {
 		return http.NotFoundHandler()
 	}
-	return a.proxy(a.Forward, func(out *http.Request) { out.URL.Host = "server" },
-		&api.Error{Code: api.CodeUnavailable, Message: "no server is reachable from this node; try again"})
+	return a.proxy(a.Forward, func(out *http.Request) { out.URL.Host = "server" }, errNoServer)
 }
+
+var errNoServer = &api.Error{Code: api.CodeUnavailable, Message: "no server is reachable from this node; try again"}
 
 // proxy splices requests over a transport, upgraded connections included.
 // What arrives is passed on at once. unreachable is the answer when the other

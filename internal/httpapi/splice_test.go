@@ -64,7 +64,7 @@ func TestSpliceWebSocket(t *testing.T) {
 			}
 		}
 	})
-	c, _, err := websocket.Dial(t.Context(), base+"/v1/client/allocation/"+id+"/exec?command=%5B%22a%20b%22%5D", &websocket.DialOptions{
+	c, _, err := websocket.Dial(t.Context(), base+"/v1/client/allocation/"+id+"/exec?task=redis&command=%5B%22a%20b%22%5D", &websocket.DialOptions{
 		HTTPHeader: http.Header{"X-Nomad-Token": {"s3cret"}, "Origin": {base}},
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -296,10 +297,17 @@ func (s *stdio) copy(fail context.CancelCauseFunc) {
 // endOfInput is what a terminal takes for the end of its input.
 const endOfInput = 4
 
+// copyIn passes the input on, without a buffer of its own if the input can
+// write itself.
 func (s *stdio) copyIn() {
-	b := buffers.Get().(*[]byte)
-	defer buffers.Put(b)
-	_, err := io.CopyBuffer(s.in, onlyReader{s.cmd.Stdin}, *b)
+	var err error
+	if from, ok := s.cmd.Stdin.(io.WriterTo); ok {
+		_, err = from.WriteTo(s.in)
+	} else {
+		b := buffers.Get().(*[]byte)
+		defer buffers.Put(b)
+		_, err = io.CopyBuffer(s.in, onlyReader{s.cmd.Stdin}, *b)
+	}
 	if !s.cmd.TTY {
 		_ = s.in.Close()
 	} else if err == nil {
@@ -315,10 +323,14 @@ const bufferSize = 32 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
 
-// copyOut passes a stream on until it ends or drain interrupts it.
+// copyOut passes a stream on until it ends or drain interrupts it. While
+// nothing comes it holds no buffer.
 func (s *stdio) copyOut(dst io.Writer, src *os.File, fail context.CancelCauseFunc) {
-	b := buffers.Get().(*[]byte)
-	defer buffers.Put(b)
+	raw, err := src.SyscallConn()
+	if err != nil {
+		fail(fmt.Errorf("read the output: %w", err))
+		return
+	}
 	broken := false
 	put := func(p []byte) {
 		if broken {
@@ -330,9 +342,10 @@ func (s *stdio) copyOut(dst io.Writer, src *os.File, fail context.CancelCauseFun
 		}
 	}
 	for {
-		n, err := src.Read(*b)
+		b, n, err := readReady(raw)
 		if n > 0 {
 			put((*b)[:n])
+			buffers.Put(b)
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			break
@@ -342,13 +355,45 @@ func (s *stdio) copyOut(dst io.Writer, src *os.File, fail context.CancelCauseFun
 		}
 	}
 	for total := 0; total < drainLimit; {
+		b := buffers.Get().(*[]byte)
 		n := readNow(src, *b)
+		if n > 0 {
+			put((*b)[:n])
+		}
+		buffers.Put(b)
 		if n <= 0 {
 			return
 		}
 		total += n
-		put((*b)[:n])
 	}
+}
+
+// readReady waits until something can be read and only then takes a buffer,
+// which is the caller's when n is not 0.
+func readReady(raw syscall.RawConn) (b *[]byte, n int, err error) {
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		b = buffers.Get().(*[]byte)
+		for {
+			if n, failed = unix.Read(int(fd), *b); failed != unix.EINTR {
+				break
+			}
+		}
+		if n > 0 {
+			return true
+		}
+		buffers.Put(b)
+		return failed != unix.EAGAIN
+	})
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case n > 0:
+		return b, n, nil
+	case failed != nil:
+		return nil, 0, failed
+	}
+	return nil, 0, io.EOF
 }
 
 // drainLimit is what the largest pipe holds: more was not written by the
