@@ -15,10 +15,10 @@ SHIM := internal/shim/embedded/bin/drover-shim
 MAX_BINARY_MB := 60
 
 .DEFAULT_GOAL := build
-.PHONY: help build shim demo deps test race lint check bench e2e man clean
+.PHONY: help build shim demo deps test race lint check bench e2e conformance man clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: shim ## build bin/drover
 	@mkdir -p bin
@@ -53,6 +53,9 @@ bench: shim ## run the Go benchmarks
 
 e2e: build ## run only the stories, through the real binary
 	DROVER_BIN=$(CURDIR)/bin/drover $(GO) test -count=1 -v ./test/...
+
+conformance: build ## run the Go SDK's own tests against bin/drover
+	$(GO) run ./scripts/conformance -drover bin/drover -expected test/conformance.txt
 
 man: build ## write bin/drover.1, the manual page
 	bin/drover man > bin/drover.1

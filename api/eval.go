@@ -137,3 +137,9 @@ type DesiredUpdates struct {
 	RescheduleNow     uint64
 	RescheduleLater   uint64
 }
+
+// EvalDeleteRequest names evaluations to delete: by ID or by a filter.
+type EvalDeleteRequest struct {
+	EvalIDs []string
+	Filter  string
+}

@@ -20,6 +20,14 @@ func (s Support) except(values ...string) Support {
 // serverSet is the note of what servers set.
 const serverSet = "set by the server, ignored in a request"
 
+// driversAtHand run on nodes of this release. A job may also name one of
+// driversExpected, which others know: it is warned of and waits for a node
+// that has it.
+var (
+	driversAtHand   = []string{"docker", "mock_driver", "raw_exec"}
+	driversExpected = []string{"exec", "java", "qemu"}
+)
+
 // fieldRules is what the field table is made of. Whoever makes a field work
 // changes its row here and writes docs/jobspec-fields.md anew:
 //
@@ -82,7 +90,7 @@ func fieldRules() []fieldRule {
 
 		{"Task", "Spreads", refused("move the spread block to the group or the job: tasks of a group run together")},
 		{"Task", "Name User Lifecycle Config Constraints Affinities Env Resources RestartPolicy Meta KillTimeout KillSignal LogConfig VolumeMounts Leader ShutdownDelay", ok},
-		{"Task", "Driver", refused("no node can run it").except("docker", "mock_driver", "raw_exec")},
+		{"Task", "Driver", refused("no node can run it").except(append(driversAtHand, driversExpected...)...)},
 		{"Task", "Services", warns("services are kept and shown, but not registered and not checked")},
 		{"Task", "Artifacts", refused("the task would start without its files")},
 		{"Task", "Templates", refused("the task would start without its files")},

@@ -161,7 +161,7 @@ func TestUnsupported(t *testing.T) {
 		{"bridge", func(j *Job) { j.TaskGroups[0].Networks = []*NetworkResource{{Mode: "bridge"}} }, "",
 			`group "cache" > Networks[0] > Mode: "bridge" is not supported in this release: tasks share the network of their node; supported: host`},
 		{"host", func(j *Job) { j.TaskGroups[0].Networks = []*NetworkResource{{Mode: "host"}} }, "", ""},
-		{"driver", func(j *Job) { task(j).Driver = "qemu" }, "", `Driver: "qemu" is not supported`},
+		{"driver", func(j *Job) { task(j).Driver = "dokcer" }, "", `Driver: "dokcer" is not supported`},
 		{"service", func(j *Job) { task(j).Services = []*Service{{Name: "db", Provider: "nomad"}} },
 			`group "cache" > task "redis" > Services: has no effect`, ""},
 		{"connect inside a warned service", func(j *Job) {

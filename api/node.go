@@ -28,7 +28,7 @@ const (
 // Node is a machine that runs allocations.
 type Node struct {
 	ID                    string
-	SecretID              string `json:",omitempty"` // never leaves the servers; see Redacted
+	SecretID              string // never leaves the servers: others read it empty; see Redacted
 	Datacenter            string
 	Name                  string
 	HTTPAddr              string

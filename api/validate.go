@@ -138,16 +138,16 @@ func (j *Job) validateUI(at spot) {
 	}
 }
 
-// id checks a job's ID: any text without white space and control characters;
-// slashes are fine.
+// id checks a job's ID: any text without spaces and NUL; slashes are fine, and
+// so are other control characters, which some users have.
 func (s spot) id(field, id string) {
 	switch {
 	case id == "":
 		s.bad(field, "is missing: give the job a name")
 	case len(id) > maxIDLen:
 		s.bad(field, "%q is %d bytes long: %d is the most", clip(id), len(id), maxIDLen)
-	case strings.ContainsFunc(id, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == unicode.ReplacementChar }):
-		s.bad(field, "%q holds a space or control character: use \"-\" instead", clip(id))
+	case strings.ContainsAny(id, " \x00\uFFFD"):
+		s.bad(field, "%q holds a space or a byte that is no text: use \"-\" instead", clip(id))
 	}
 }
 

@@ -12,6 +12,9 @@ func (t *Task) validate(at spot, j *Job, g *TaskGroup) {
 	if t.Driver == "" {
 		at.bad("Driver", "is missing: name what runs the task, such as docker or raw_exec")
 	}
+	if slices.Contains(driversExpected, t.Driver) {
+		at.warn("Driver", "%q is not supported in this release: allocations wait for a node that has it", t.Driver)
+	}
 	if strings.ContainsAny(t.User, "\x00\n") || len(t.User) > maxNameLen {
 		at.bad("User", "%q is not a user name", clip(t.User))
 	}

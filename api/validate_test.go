@@ -13,7 +13,7 @@ func TestValidateNamesPlaceValueAndRemedy(t *testing.T) {
 	}{
 		{func(j *Job) { j.ID = "" }, "ID: is missing"},
 		{func(j *Job) { j.ID = "a b" }, `ID: "a b" holds a space`},
-		{func(j *Job) { j.ID = "a\x00b" }, "ID: \"a\\x00b\" holds a space or control character"},
+		{func(j *Job) { j.ID = "a\x00b" }, "ID: \"a\\x00b\" holds a space or a byte that is no text"},
 		{func(j *Job) { j.ID = strings.Repeat("x", 2000) }, "is 2000 bytes long: 1024 is the most"},
 		{func(j *Job) { j.Name = "a\x00" }, "Name:"},
 		{func(j *Job) { j.Namespace = "a/b" }, `Namespace: "a/b" is not a namespace name`},

@@ -47,7 +47,7 @@ func Flags() []Flag {
 
 // Load makes the configuration of files and directories, in order, and then
 // flags (by name, as in Flags), over Dev or Default. It is validated. The
-// warnings name what has no effect.
+// warnings name what has no effect. A dev agent is server and node always.
 func Load(dev bool, paths []string, flags map[string][]string) (*Config, []string, error) {
 	c := Default()
 	if dev {
@@ -82,6 +82,9 @@ func Load(dev bool, paths []string, flags map[string][]string) (*Config, []strin
 		if !slices.ContainsFunc(Flags(), func(f Flag) bool { return f.Name == name }) {
 			return nil, nil, fmt.Errorf("-%s is not a flag of the configuration", name)
 		}
+	}
+	if dev { // whatever files say that were written for an agent of one kind
+		c.Server.Enabled, c.Client.Enabled = true, true
 	}
 	if c.Name == "" {
 		host, err := os.Hostname()

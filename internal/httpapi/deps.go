@@ -73,6 +73,8 @@ type Jobs interface {
 	JobDeployment(ctx context.Context, opts api.ListOptions, id string) (*api.Deployment, api.Meta, error)
 	JobScaleStatus(ctx context.Context, opts api.ListOptions, id string) (*api.JobScaleStatus, api.Meta, error)
 	JobActions(ctx context.Context, opts api.ListOptions, id string) ([]api.JobAction, api.Meta, error)
+	ScalingPolicies(ctx context.Context, opts api.ListOptions, job, kind string) ([]*api.ScalingPolicy, api.Meta, error)
+	ScalingPolicy(ctx context.Context, opts api.ListOptions, id string) (*api.ScalingPolicy, api.Meta, error)
 	JobStatuses(ctx context.Context, opts api.ListOptions, jobs []api.NamespacedID) ([]*api.JobStatusStub, api.Meta, error)
 }
 
@@ -97,9 +99,10 @@ type Allocs interface {
 	StopAlloc(ctx context.Context, token, id string, noShutdownDelay, reschedule bool) (*api.AllocStopResponse, error)
 }
 
-// Evals reads evaluations.
+// Evals reads and deletes evaluations.
 type Evals interface {
 	Evals(ctx context.Context, opts api.ListOptions, status, jobID string) (iter.Seq[*api.Evaluation], api.Meta, error)
+	DeleteEvals(ctx context.Context, token string, req *api.EvalDeleteRequest) (count int, index uint64, err error)
 	CountEvals(ctx context.Context, opts api.ListOptions, status, jobID string) (int, api.Meta, error)
 	Eval(ctx context.Context, opts api.ListOptions, id string, related bool) (*api.Evaluation, api.Meta, error)
 	EvalAllocs(ctx context.Context, opts api.ListOptions, id string) (iter.Seq[*api.Allocation], api.Meta, error)
@@ -140,6 +143,7 @@ type Operator interface {
 	Namespace(ctx context.Context, opts api.ListOptions, name string) (*api.Namespace, api.Meta, error)
 	Leader() string
 	Peers() []string
+	RemoveRaftPeer(ctx context.Context, token, address, id string) error
 	RaftServers(ctx context.Context, token string) ([]*api.RaftServer, error)
 	Members(ctx context.Context, token string) ([]*api.AgentMember, error)
 }

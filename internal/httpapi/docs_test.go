@@ -18,7 +18,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 	}
 	a := &routes{Config: Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Server: struct{ Server }{}}}
 	rows := slices.Concat(a.agentRoutes(), a.clientRoutes(), a.jobRoutes(), a.allocRoutes(), a.evalRoutes(), a.deploymentRoutes(),
-		a.nodeRoutes(), a.operatorRoutes(), a.absentRoutes())
+		a.scalingRoutes(), a.nodeRoutes(), a.operatorRoutes(), a.absentRoutes())
 	for _, r := range rows {
 		path := strings.NewReplacer("{id}", ":id", "/{verb}", "", "/{rest...}", "", "/{$}", "").Replace(r.Pattern)
 		path = strings.TrimSuffix(path, "/:id")

@@ -10,6 +10,7 @@ import (
 func (a *routes) evalRoutes() []web.Route {
 	return []web.Route{
 		{Methods: "GET", Pattern: "/v1/evaluations", Do: a.listEvals},
+		{Methods: "DELETE", Pattern: "/v1/evaluations", Do: a.deleteEvals},
 		{Methods: "GET", Pattern: "/v1/evaluations/count", Do: a.countEvals},
 		{Methods: "GET", Pattern: "/v1/evaluation/{id}", Do: a.readEval},
 		{Methods: "GET", Pattern: "/v1/evaluation/{id}/allocations", Do: a.stubs(a.Server.EvalAllocs)},
@@ -44,4 +45,17 @@ func (a *routes) readEval(r *http.Request) (any, error) {
 	}
 	e, meta, err := a.Server.Eval(r.Context(), opts, r.PathValue("id"), related)
 	return answer(e, meta, err)
+}
+
+func (a *routes) deleteEvals(r *http.Request) (any, error) {
+	req := &api.EvalDeleteRequest{}
+	unknown, err := web.Decode(r, req)
+	if err != nil {
+		return nil, err
+	}
+	n, index, err := a.Server.DeleteEvals(r.Context(), web.Token(r), req)
+	if err != nil {
+		return nil, err
+	}
+	return written(map[string]int{"Count": n}, index, unknown), nil
 }

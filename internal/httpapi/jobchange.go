@@ -93,7 +93,27 @@ func (a *routes) parseJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return written(job, 0, unknown), nil
+	if req.Canonicalize {
+		return written(job, 0, unknown), nil
+	}
+	return written(&parsedJob{
+		Job: job, Region: orNull(job.Region), Namespace: orNull(job.Namespace), Type: orNull(job.Type), NodePool: orNull(job.NodePool),
+	}, 0, unknown), nil
+}
+
+// parsedJob is a job without defaults: what the file leaves out reads null, so
+// that a client can tell it from what was written.
+type parsedJob struct {
+	*api.Job
+	Region, Namespace, Type, NodePool *string
+}
+
+// orNull returns nil for an empty text.
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 func (a *routes) deregisterJob(r *http.Request) (any, error) {

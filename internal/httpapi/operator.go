@@ -23,6 +23,10 @@ func (a *routes) operatorRoutes() []web.Route {
 		{Methods: "GET", Pattern: "/v1/regions", Do: func(*http.Request) (any, error) { return []string{a.Agent.Region()}, nil }},
 		{Methods: "GET", Pattern: "/v1/agent/members", Do: a.members},
 		{Methods: "GET", Pattern: "/v1/operator/raft/configuration", Do: a.raftConfiguration},
+		{Methods: "DELETE", Pattern: "/v1/operator/raft/peer", Do: func(r *http.Request) (any, error) {
+			p := web.ParamsOf(r)
+			return nil, a.Server.RemoveRaftPeer(r.Context(), web.Token(r), p.String("address"), p.String("id"))
+		}},
 		{Methods: "GET", Pattern: "/v1/operator/scheduler/configuration", Do: a.schedulerConfig},
 		{Methods: "PUT POST", Pattern: "/v1/operator/scheduler/configuration", Do: a.setSchedulerConfig},
 		{Methods: "GET", Pattern: "/v1/operator/license", Do: func(*http.Request) (any, error) {

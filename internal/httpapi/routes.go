@@ -22,6 +22,7 @@ func New(cfg Config) http.Handler {
 		a.allocRoutes(),
 		a.evalRoutes(),
 		a.deploymentRoutes(),
+		a.scalingRoutes(),
 		a.nodeRoutes(),
 		a.operatorRoutes(),
 		a.absentRoutes(),
@@ -43,7 +44,7 @@ const maxAnswers = 64 << 20
 // answer puts a read's value and meta together. A read that was refused before
 // it reached the state has no meta.
 func answer(value any, meta api.Meta, err error) (any, error) {
-	if err != nil && meta.Index == 0 {
+	if err != nil && meta == (api.Meta{}) {
 		return nil, err
 	}
 	return &web.Reply{Value: value, Meta: &meta}, err

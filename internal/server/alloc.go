@@ -82,8 +82,24 @@ func (s *Server) Alloc(ctx context.Context, opts api.ListOptions, id string) (*a
 		if err := s.seen(ctx, opts, api.CapReadJob, a.Namespace, "alloc"); err != nil {
 			return nil, snap.TableIndex(store.TableAllocs), err
 		}
-		return a, a.ModifyIndex, nil
+		return onNetwork(snap, a), a.ModifyIndex, nil
 	})
+}
+
+// onNetwork completes an allocation whose tasks share the network of their
+// node: nodes report only networks of an allocation's own.
+func onNetwork(snap *store.Snapshot, a *api.Allocation) *api.Allocation {
+	if a.NetworkStatus != nil {
+		return a
+	}
+	n := snap.Node(a.NodeID)
+	if n == nil || n.NodeResources == nil || len(n.NodeResources.Networks) == 0 {
+		return a
+	}
+	c := *a
+	host := n.NodeResources.Networks[0]
+	c.NetworkStatus = &api.AllocNetworkStatus{InterfaceName: host.Device, Address: host.IP}
+	return &c
 }
 
 // allocsOf lists the allocations that one parent has, by ID. An unknown

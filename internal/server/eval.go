@@ -164,3 +164,39 @@ func (s *Server) jobEval(job *api.Job, trigger string) *api.Evaluation {
 		TriggeredBy: trigger, Status: api.EvalStatusPending, JobModifyIndex: job.JobModifyIndex, CreateTime: now, ModifyTime: now,
 	}
 }
+
+// DeleteEvals deletes the evaluations with these IDs, or those that match a
+// filter, and returns how many. Scheduling must be paused.
+func (s *Server) DeleteEvals(ctx context.Context, token string, req *api.EvalDeleteRequest) (count int, index uint64, err error) {
+	if err := s.authorize(ctx, token, api.CapManagement, ""); err != nil {
+		return 0, 0, err
+	}
+	if (len(req.EvalIDs) == 0) == (req.Filter == "") {
+		return 0, 0, api.Errorf(api.CodeInvalid, "give either EvalIDs or Filter: the evaluations to delete")
+	}
+	for _, id := range req.EvalIDs {
+		if err := checkID("evaluation", id); err != nil {
+			return 0, 0, err
+		}
+	}
+	ids := req.EvalIDs
+	if req.Filter != "" {
+		match, err := newFilter[*api.Evaluation](req.Filter)
+		if err != nil {
+			return 0, 0, err
+		}
+		for e := range s.store.Snapshot().EvalsByCreate(false) {
+			if match(e) {
+				ids = append(ids, e.ID)
+			}
+		}
+	}
+	for part := range slices.Chunk(ids, store.MaxReap) {
+		res, err := s.propose(ctx, &store.DeleteEvals{IDs: part})
+		if err != nil {
+			return count, index, err
+		}
+		count, index = count+len(part), res.Index
+	}
+	return count, max(index, s.store.Snapshot().Index()), nil
+}

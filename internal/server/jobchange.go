@@ -7,9 +7,13 @@ import (
 	"github.com/drover-org/drover/internal/store"
 )
 
-// DeregisterJob stops a job, or with Purge removes it with its history.
+// DeregisterJob stops a job, or with Purge removes it with its history. To
+// stop one that does not exist is no error and does nothing.
 func (s *Server) DeregisterJob(ctx context.Context, token, namespace, id string, o api.JobDeregisterOptions) (*api.JobRegisterResponse, error) {
 	job, err := s.writableJob(ctx, token, namespace, id, api.CapSubmitJob)
+	if api.IsNotFound(err) {
+		return &api.JobRegisterResponse{Index: s.store.Snapshot().Index()}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +53,7 @@ func (s *Server) RevertJob(ctx context.Context, token, namespace string, req *ap
 		return nil, err
 	}
 	if req.EnforcePriorVersion != nil && *req.EnforcePriorVersion != current.Version {
-		return nil, api.Errorf(api.CodeConflict, "EnforcePriorVersion is %d, but the current version is %d", *req.EnforcePriorVersion, current.Version)
+		return nil, api.Errorf(api.CodeConflict, "EnforcePriorVersion: enforcing version %d is not possible, the current version is %d", *req.EnforcePriorVersion, current.Version)
 	}
 	if req.JobVersion == current.Version {
 		return nil, api.Errorf(api.CodeInvalid, "JobVersion: can't revert to the current version %d", req.JobVersion)
@@ -125,6 +129,12 @@ func (s *Server) EvaluateJob(ctx context.Context, token, namespace, id string, f
 // ScaleJob changes the count of one group, or with Error or without Count only
 // notes an event.
 func (s *Server) ScaleJob(ctx context.Context, token, namespace, id string, req *api.ScalingRequest) (*api.JobRegisterResponse, error) {
+	if req.Target["Group"] == "" {
+		return nil, errNoTarget
+	}
+	if id == "" {
+		return nil, api.Errorf(api.CodeInvalid, "the path names no job")
+	}
 	job, err := s.writableJob(ctx, token, namespace, id, api.CapScaleJob)
 	if err != nil {
 		return nil, err
@@ -157,11 +167,13 @@ func (s *Server) ScaleJob(ctx context.Context, token, namespace, id string, req 
 	return s.jobAnswer(res, cmd.Eval, warnings), nil
 }
 
+var errNoTarget = &api.Error{Code: api.CodeInvalid, Message: `Target must name the task group: {"Group": "…"}`}
+
 // scaleTarget finds the group a scaling request is about and checks its count.
 func scaleTarget(job *api.Job, req *api.ScalingRequest) (*api.TaskGroup, error) {
 	name := req.Target["Group"]
 	if name == "" {
-		return nil, api.Errorf(api.CodeInvalid, "Target must name the task group: {\"Group\": \"…\"}")
+		return nil, errNoTarget
 	}
 	group := job.Group(name)
 	if group == nil {

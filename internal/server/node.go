@@ -82,9 +82,6 @@ func (s *Server) NodeAllocs(ctx context.Context, opts api.ListOptions, id string
 	if err := s.authorize(ctx, opts.Token, api.CapNodeRead, ""); err != nil {
 		return nil, api.Meta{}, err
 	}
-	if err := checkID("node", id); err != nil {
-		return nil, api.Meta{}, err
-	}
 	match, err := newFilter[*api.Allocation](opts.Filter)
 	if err != nil {
 		return nil, api.Meta{}, err

@@ -44,11 +44,15 @@ func read[T any](ctx context.Context, s *Server, opts api.ListOptions, keys []st
 		}
 		return index
 	})
+	if err != nil {
+		index = max(index, 1) // who waits for an object to appear must not spin
+	}
 	return out, s.meta(index), err
 }
 
-// meta describes an answer of this server. The index is never 0, which a
-// caller would send back without waiting.
+// meta describes an answer of this server. The index is 0 only of a table that
+// nothing has ever been written to, which the clients of this API rely on: a
+// caller who sends it back does not wait.
 func (s *Server) meta(index uint64) api.Meta {
-	return api.Meta{Index: max(index, 1), LastContact: s.cfg.Cluster.LastContact(), KnownLeader: s.cfg.Cluster.Leader() != ""}
+	return api.Meta{Index: index, LastContact: s.cfg.Cluster.LastContact(), KnownLeader: s.cfg.Cluster.Leader() != ""}
 }

@@ -39,3 +39,28 @@ func (s *Server) Members(ctx context.Context, token string) ([]*api.AgentMember,
 func (s *Server) Authorize(ctx context.Context, token string, c api.Capability) error {
 	return s.authorize(ctx, token, c, "")
 }
+
+// RemoveRaftPeer takes a server, by address or by ID, out of the log. The last
+// one can't go.
+func (s *Server) RemoveRaftPeer(ctx context.Context, token, address, id string) error {
+	if err := s.authorize(ctx, token, api.CapManagement, ""); err != nil {
+		return err
+	}
+	if (address == "") == (id == "") {
+		return api.Errorf(api.CodeInvalid, "give either id or address: the server to remove")
+	}
+	servers := s.cfg.Cluster.Servers()
+	for _, p := range servers {
+		if p.ID != id && p.Address != address {
+			continue
+		}
+		if len(servers) == 1 {
+			return api.Errorf(api.CodeInvalid, "server %s is the only one: without it there is no log", p.ID)
+		}
+		return api.Errorf(api.CodeUnsupported, "server %s can't be removed: this version has one server per region", p.ID)
+	}
+	if id != "" {
+		return api.Errorf(api.CodeNotFound, "id %q was not found in the Raft configuration", id)
+	}
+	return api.Errorf(api.CodeNotFound, "address %q was not found in the Raft configuration", address)
+}

@@ -36,6 +36,7 @@ var commands = []struct {
 	{"PromoteDeployment", func() Command { return new(PromoteDeployment) }},
 	{"SetSchedulerConfig", func() Command { return new(SetSchedulerConfig) }},
 	{"Reap", func() Command { return new(Reap) }},
+	{"DeleteEvals", func() Command { return new(DeleteEvals) }},
 }
 
 // compact is a command with a codec of its own: the ones there are many of.

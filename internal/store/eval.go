@@ -166,3 +166,25 @@ func (t *tx) deleteEval(id api.ID) {
 	t.touchEval(item.e)
 	t.settleLater(item.e.Namespace, item.e.JobID)
 }
+
+// DeleteEvals deletes evaluations, whatever their status: what an operator
+// does to a flood of them while scheduling is paused. It is all or nothing.
+type DeleteEvals struct {
+	IDs []string
+}
+
+func (c *DeleteEvals) apply(t *tx) (any, error) {
+	if !t.scheduler.PauseEvalBroker {
+		return nil, invalid("eval broker is enabled: set PauseEvalBroker in the scheduler configuration before evaluations are deleted")
+	}
+	if len(c.IDs) > MaxReap {
+		return nil, invalid("a deletion of %d evaluations is over the bound of %d: split it", len(c.IDs), MaxReap)
+	}
+	for _, id := range c.IDs {
+		if _, ok := t.evalItem(idOf(id)); !ok {
+			return nil, api.Errorf(api.CodeNotFound, "eval not found: %s", id)
+		}
+		t.deleteEval(idOf(id))
+	}
+	return nil, nil
+}
