@@ -77,7 +77,7 @@ func started(a *api.Allocation, now time.Time) *api.AllocUpdate {
 	u := &api.AllocUpdate{
 		ID: a.ID, ClientStatus: api.AllocClientRunning, ClientDescription: api.AllocClientTasksRun, TaskStates: map[string]*api.TaskState{},
 	}
-	for _, name := range tasksOf(a) {
+	for _, name := range tasksOf(a.Group()) {
 		u.TaskStates[name] = &api.TaskState{
 			State: api.TaskStateRunning, StartedAt: now,
 			Events: []*api.TaskEvent{
@@ -89,6 +89,25 @@ func started(a *api.Allocation, now time.Time) *api.AllocUpdate {
 	}
 	if a.DeploymentID != "" {
 		u.DeploymentHealthy, u.HealthTimestamp = new(true), now
+	}
+	return u
+}
+
+// restarted is the report of a running allocation whose tasks were started
+// again.
+func restarted(id string, h held, now time.Time) *api.AllocUpdate {
+	u := &api.AllocUpdate{
+		ID: id, ClientStatus: api.AllocClientRunning, ClientDescription: api.AllocClientTasksRun, TaskStates: map[string]*api.TaskState{},
+	}
+	for _, name := range tasksOf(h.group) {
+		u.TaskStates[name] = &api.TaskState{
+			State: api.TaskStateRunning, StartedAt: now, LastRestart: now, Restarts: h.restarts,
+			Events: []*api.TaskEvent{
+				api.NewTaskEvent(api.EventReceived, now),
+				api.NewTaskEvent(api.EventRestartSignaled, now),
+				api.NewTaskEvent(api.EventStarted, now),
+			},
+		}
 	}
 	return u
 }
@@ -105,8 +124,7 @@ func stopped(a *api.Allocation, now time.Time) *api.AllocUpdate {
 	return u
 }
 
-func tasksOf(a *api.Allocation) []string {
-	g := a.Group()
+func tasksOf(g *api.TaskGroup) []string {
 	if g == nil {
 		return nil
 	}

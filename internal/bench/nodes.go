@@ -21,8 +21,11 @@ const Racks = 20
 // dialing bounds the connections that are being made at a time.
 const dialing = 64
 
-// MaxNodes bounds Config.Count.
-const MaxNodes = 100_000
+// Bounds of Config.
+const (
+	MaxNodes = 100_000
+	MaxChurn = 100_000
+)
 
 // Config says what to simulate.
 type Config struct {
@@ -31,6 +34,7 @@ type Config struct {
 	Name       string   // prefix of the nodes' names and seed of their IDs; empty: "bench"
 	Datacenter string   // empty: "dc1"
 	Log        *slog.Logger
+	Churn      int              // how many allocations report a restart of their tasks each second
 	Now        func() time.Time // nil: time.Now
 
 	// Progress, if set, is called every Every (0: a second) from one
@@ -53,6 +57,9 @@ type Status struct {
 func Nodes(ctx context.Context, cfg Config) error {
 	if cfg.Count < 1 || cfg.Count > MaxNodes {
 		return api.Errorf(api.CodeInvalid, "count %d must be from 1 to %d", cfg.Count, MaxNodes)
+	}
+	if cfg.Churn < 0 || cfg.Churn > MaxChurn {
+		return api.Errorf(api.CodeInvalid, "churn %d must be from 0 to %d", cfg.Churn, MaxChurn)
 	}
 	if len(cfg.Servers) == 0 {
 		return api.Errorf(api.CodeInvalid, "no servers: give the rpc address of at least one, such as 127.0.0.1:4647")
@@ -77,6 +84,9 @@ func Nodes(ctx context.Context, cfg Config) error {
 		g.Go(func() error { return f.nodes[i].link.Run(ctx) })
 	}
 	g.Go(func() error { f.progress(ctx); return nil })
+	if cfg.Churn > 0 {
+		g.Go(func() error { f.churn(ctx); return nil })
+	}
 	return g.Wait()
 }
 
@@ -160,12 +170,16 @@ type node struct {
 	fleet  *fleet
 	number int
 	link   *link.Node
-	allocs map[string]held // only used while handling assignments
+
+	mu     sync.Mutex
+	allocs map[string]held // guarded by mu
 }
 
 // held is an allocation that runs; what has stopped is only a key.
 type held struct {
-	deployment string // whose health was reported
+	deployment string         // whose health was reported
+	group      *api.TaskGroup // of the shared job
+	restarts   uint64         // reported so far
 	running    bool
 }
 
@@ -186,6 +200,8 @@ func (n *node) describe() *api.Node {
 // assign does at once what servers want.
 func (n *node) assign(a link.Assignment) {
 	n.fleet.assigned.Add(1)
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if a.Full {
 		wanted := make(map[string]bool, len(a.Allocs))
 		for _, alloc := range a.Allocs {
@@ -219,7 +235,7 @@ func (n *node) apply(alloc *api.Allocation) {
 		return
 	case !known || h.deployment != alloc.DeploymentID:
 		n.drop(alloc.ID)
-		n.allocs[alloc.ID] = held{deployment: alloc.DeploymentID, running: true}
+		n.allocs[alloc.ID] = held{deployment: alloc.DeploymentID, group: alloc.Group(), running: true}
 		n.fleet.running.Add(1)
 		n.report(started(alloc, n.fleet.cfg.Now()))
 	}

@@ -136,9 +136,30 @@ func TestNodesDoWhatTheyAreTold(t *testing.T) {
 }
 
 func TestConfigIsChecked(t *testing.T) {
-	for _, c := range []Config{{Count: 0, Servers: []string{"x"}}, {Count: MaxNodes + 1, Servers: []string{"x"}}, {Count: 1}} {
+	for _, c := range []Config{{Count: 0, Servers: []string{"x"}}, {Count: MaxNodes + 1, Servers: []string{"x"}}, {Count: 1}, {Count: 1, Servers: []string{"x"}, Churn: -1}} {
 		if err := Nodes(t.Context(), c); api.ErrorCode(err) != api.CodeInvalid {
 			t.Errorf("%+v: %v", c, err)
 		}
+	}
+}
+
+func TestChurnRestartsWhatRuns(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	f := &fleet{cfg: Config{Count: 1, Now: time.Now, Log: log, Servers: []string{"x"}}}
+	n := newNode(f, 0)
+	if n.restart() {
+		t.Error("a node without allocations restarts one")
+	}
+	g := &api.TaskGroup{Name: "g", Tasks: []*api.Task{{Name: "t"}}}
+	n.allocs["stopped"] = held{}
+	n.allocs["running"] = held{running: true, group: g}
+	for range 3 {
+		if !n.restart() {
+			t.Fatal("nothing restarts")
+		}
+	}
+	u := restarted("running", n.allocs["running"], time.Now())
+	if s := u.TaskStates["t"]; f.reported.Load() != 3 || n.allocs["stopped"].restarts != 0 || s == nil || s.Restarts != 3 || u.ClientStatus != api.AllocClientRunning {
+		t.Errorf("%d reports, %+v", f.reported.Load(), u)
 	}
 }

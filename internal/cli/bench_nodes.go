@@ -15,6 +15,7 @@ type benchNodesOptions struct {
 	servers    listFlag
 	name       string
 	datacenter string
+	churn      int
 	verbose    bool
 }
 
@@ -33,6 +34,7 @@ them from real ones, so point it at servers that are there for measuring.`,
 			fs.Var(&o.servers, "servers", "`ADDR` of a server's rpc port, such as 127.0.0.1:4647 (may be repeated, or with commas)")
 			fs.StringVar(&o.name, "name", "bench", "`PREFIX` of the nodes' names; the same one finds the same nodes again")
 			fs.StringVar(&o.datacenter, "dc", "dc1", "`NAME` of the datacenter they are in")
+			fs.IntVar(&o.churn, "churn", 0, "`N` allocations a second report that their tasks were started again")
 			fs.BoolVar(&o.verbose, "verbose", false, "log what the connections do")
 		},
 		run: func(ctx context.Context, e *env, args []string) error { return runBenchNodes(ctx, e, &o, args) },
@@ -54,7 +56,7 @@ func runBenchNodes(ctx context.Context, e *env, o *benchNodesOptions, args []str
 	l := newLive(e.Out, e.out)
 	told := ""
 	return bench.Nodes(ctx, bench.Config{
-		Count: o.count, Servers: servers, Name: o.name, Datacenter: o.datacenter,
+		Count: o.count, Servers: servers, Name: o.name, Datacenter: o.datacenter, Churn: o.churn,
 		Log: slog.New(slog.NewTextHandler(e.Err, &slog.HandlerOptions{Level: level})),
 		Progress: func(s bench.Status) {
 			text := fmt.Sprintf("%d of %s connected, %s running", s.Connected, plural(s.Nodes, "node"), plural(s.Running, "allocation"))

@@ -30,6 +30,10 @@ func stubOptions(p *web.Params) stubShow {
 	return stubShow{resources: p.Bool("resources", false), taskStates: p.Bool("task_states", true)}
 }
 
+// maxShared is up to how many allocations an answer is kept as a whole. Longer
+// ones are put together from segments that many answers share.
+const maxShared = 512
+
 // stubList is a streamed list of allocations in their list form.
 func stubList(seq iter.Seq[*api.Allocation], show stubShow) web.List[*api.Allocation] {
 	return web.List[*api.Allocation]{Items: seq, Append: show.append}
@@ -63,8 +67,15 @@ func (a *routes) listAllocs(r *http.Request) (any, error) {
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
-	seq, meta, err := a.Server.Allocs(r.Context(), opts)
-	return a.share(r, stubList(seq, show), meta, err)
+	list, meta, err := a.Server.Allocs(r.Context(), opts)
+	if err != nil {
+		return answer(nil, meta, err)
+	}
+	value := a.stubArray(list, show)
+	if list.Own || list.Len() > maxShared {
+		return answer(value, meta, nil)
+	}
+	return a.share(r, value, meta, nil)
 }
 
 // stubs makes a handler that lists the allocations of the path's object.
@@ -76,7 +87,7 @@ func (a *routes) stubs(list func(ctx context.Context, o api.ListOptions, id stri
 			return nil, err
 		}
 		seq, meta, err := list(r.Context(), opts, r.PathValue("id"))
-		return a.share(r, stubList(seq, show), meta, err)
+		return answer(stubList(seq, show), meta, err)
 	}
 }
 

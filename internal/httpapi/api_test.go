@@ -38,6 +38,7 @@ type world struct {
 	deny   map[api.Capability]bool
 	may    func(token string, c api.Capability) error // nil: by deny
 	rights atomic.Pointer[chan struct{}]              // closed when they change; nil: never
+	sees   func(token, namespace string) bool         // nil: everything
 
 	log *storetest.Proposer
 
@@ -111,11 +112,11 @@ func (w *world) serve(cfg httpapi.Config) {
 }
 
 // Authorize allows all but what a test denies.
-func (w *world) Authorize(_ context.Context, token string, c api.Capability, _ string) error {
+func (w *world) Authorize(_ context.Context, token string, c api.Capability, namespace string) error {
 	if w.may != nil {
 		return w.may(token, c)
 	}
-	if w.deny[c] {
+	if w.deny[c] || w.sees != nil && !w.sees(token, namespace) {
 		return &api.Error{Code: api.CodeForbidden, Message: "Permission denied"}
 	}
 	return nil

@@ -20,41 +20,63 @@ func (d *discard) Header() http.Header         { return d.h }
 func (d *discard) WriteHeader(int)             {}
 func (d *discard) Write(p []byte) (int, error) { d.n += int64(len(p)); return len(p), nil }
 
-// BenchmarkListAllocs lists 10,000 allocations with two events each.
+// load adds n running allocations of a job, with two events each, and returns
+// a report of each that changes it.
+func (w *world) load(t testing.TB, ns string, n int) []*api.AllocUpdate {
+	t.Helper()
+	propose := func(cmd store.Command) {
+		t.Helper()
+		if _, err := w.log.Propose(t.Context(), cmd); err != nil {
+			t.Fatal(err)
+		}
+	}
+	job := &api.Job{ID: "web", Namespace: ns, Type: "service", TaskGroups: []*api.TaskGroup{{Name: "cache"}}}
+	job.Canonicalize()
+	propose(&store.RegisterJob{Job: job})
+	job = w.store.Snapshot().Job(ns, "web")
+	var updates, again []*api.AllocUpdate
+	g := &api.PlanGroup{TaskGroup: "cache", Resources: &api.AllocatedResources{Tasks: map[string]*api.AllocatedTaskResources{"redis": {}}}}
+	for i := range n {
+		id := api.NewID()
+		g.Allocs = append(g.Allocs, &api.Placement{ID: id, Index: i, NodeID: nodeID, NodeName: "node-fb"})
+		report := func(restarts uint64) *api.AllocUpdate {
+			return &api.AllocUpdate{ID: id, ClientStatus: "running", TaskStates: map[string]*api.TaskState{"redis": {
+				State: "running", StartedAt: start, Restarts: restarts,
+				Events: []*api.TaskEvent{api.NewTaskEvent(api.EventReceived, start), api.NewTaskEvent(api.EventStarted, start)},
+			}}}
+		}
+		updates, again = append(updates, report(0)), append(again, report(1))
+	}
+	propose(&store.ApplyPlan{Plan: &api.Plan{EvalID: noID, Job: job, Placements: []*api.PlanGroup{g}}, Now: 1})
+	propose(&store.UpdateAllocs{NodeID: nodeID, Updates: updates, Now: 2})
+	return again
+}
+
+// BenchmarkListAllocs lists 10,000 allocations: as they are, and each time
+// after one of them changed.
 func BenchmarkListAllocs(b *testing.B) {
 	log := storetest.New()
 	w := &world{store: log.Store, log: log}
 	w.build(b)
-	propose := func(cmd store.Command) {
-		b.Helper()
-		if _, err := log.Propose(b.Context(), cmd); err != nil {
-			b.Fatal(err)
-		}
-	}
-	job := &api.Job{ID: "web", Namespace: "default", Type: "service", TaskGroups: []*api.TaskGroup{{Name: "cache"}}}
-	job.Canonicalize()
-	propose(&store.RegisterJob{Job: job})
-	job = log.Store.Snapshot().Job("default", "web")
-	var updates []*api.AllocUpdate
-	g := &api.PlanGroup{TaskGroup: "cache", Resources: &api.AllocatedResources{Tasks: map[string]*api.AllocatedTaskResources{"redis": {}}}}
-	for i := range 10_000 {
-		id := api.NewID()
-		g.Allocs = append(g.Allocs, &api.Placement{ID: id, Index: i, NodeID: nodeID, NodeName: "node-fb"})
-		updates = append(updates, &api.AllocUpdate{ID: id, ClientStatus: "running", TaskStates: map[string]*api.TaskState{"redis": {
-			State: "running", StartedAt: start, Events: []*api.TaskEvent{api.NewTaskEvent(api.EventReceived, start), api.NewTaskEvent(api.EventStarted, start)},
-		}}})
-	}
-	propose(&store.ApplyPlan{Plan: &api.Plan{EvalID: noID, Job: job, Placements: []*api.PlanGroup{g}}, Now: 1})
-	propose(&store.UpdateAllocs{NodeID: nodeID, Updates: updates, Now: 2})
-
-	for name, accept := range map[string]string{"plain": "", "gzip": "gzip"} {
-		b.Run(name, func(b *testing.B) {
+	changes := w.load(b, "default", 10_000)
+	for _, c := range []struct {
+		name, accept string
+		changing     bool
+	}{{"plain", "", false}, {"gzip", "gzip", false}, {"changing/plain", "", true}, {"changing/gzip", "gzip", true}} {
+		b.Run(c.name, func(b *testing.B) {
 			r := httptest.NewRequest("GET", "/v1/allocations", nil)
 			r.Host = "localhost"
-			r.Header.Set("Accept-Encoding", accept)
+			r.Header.Set("Accept-Encoding", c.accept)
 			b.ReportAllocs()
 			var sent int64
-			for b.Loop() {
+			for i := 0; b.Loop(); i++ {
+				if c.changing {
+					u := changes[i%len(changes)]
+					u.TaskStates["redis"].Restarts = uint64(i)
+					if _, err := log.Propose(b.Context(), &store.UpdateAllocs{NodeID: nodeID, Updates: []*api.AllocUpdate{u}, Now: 3}); err != nil {
+						b.Fatal(err)
+					}
+				}
 				d := &discard{h: http.Header{}}
 				w.h.ServeHTTP(d, r)
 				sent = d.n

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/paged"
 	"github.com/drover-org/drover/internal/web"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -93,7 +94,7 @@ type JobChanges interface {
 
 // Allocs reads and stops allocations.
 type Allocs interface {
-	Allocs(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.Allocation], api.Meta, error)
+	Allocs(ctx context.Context, opts api.ListOptions) (paged.List[*api.Allocation], api.Meta, error)
 	Alloc(ctx context.Context, opts api.ListOptions, id string) (*api.Allocation, api.Meta, error)
 	AllocServices(ctx context.Context, opts api.ListOptions, id string) (api.Meta, error)
 	StopAlloc(ctx context.Context, token, id string, noShutdownDelay, reschedule bool) (*api.AllocStopResponse, error)

@@ -10,7 +10,7 @@ import (
 
 // New returns the handler of the whole API. It starts nothing.
 func New(cfg Config) http.Handler {
-	a := &routes{Config: cfg, answers: web.NewAnswers(maxAnswers), tunnels: make(chan struct{}, maxTunnels)}
+	a := &routes{Config: cfg, answers: web.NewAnswers(maxAnswers), segments: web.NewSegments(maxSegments), tunnels: make(chan struct{}, maxTunnels)}
 	a.toServer = a.forwardProxy()
 	rows := slices.Concat(a.agentRoutes(), a.clientRoutes())
 	if cfg.Server == nil {
@@ -34,12 +34,16 @@ type routes struct {
 	Config
 	toServer http.Handler
 	answers  *web.Answers  // of the reads that many make at once
+	segments *web.Segments // of lists of allocations
 	tunnels  chan struct{} // a place for each session that passes through
 }
 
-// maxAnswers bounds the encoded answers that are kept, in bytes: room for
-// lists of about 10,000 allocations, little beside the state they come from.
-const maxAnswers = 64 << 20
+// Bounds of what is kept encoded, in bytes. Only what is asked for is: a list
+// of 10,000 allocations takes 24 MB, without task states 8.
+const (
+	maxAnswers  = 64 << 20
+	maxSegments = 192 << 20
+)
 
 // answer puts a read's value and meta together. A read that was refused before
 // it reached the state has no meta.
@@ -50,8 +54,9 @@ func answer(value any, meta api.Meta, err error) (any, error) {
 	return &web.Reply{Value: value, Meta: &meta}, err
 }
 
-// share is answer for a read that many make at once. The index must tell
-// states of the value apart.
+// share is answer for a read that many make at once. The value must be the
+// same for everybody who gets that far with this question, so nothing may be
+// left out of it because of who asks, and the index must tell its states apart.
 func (a *routes) share(r *http.Request, value any, meta api.Meta, err error) (any, error) {
 	if err == nil {
 		value = a.answers.Share(r, meta.Index, value)

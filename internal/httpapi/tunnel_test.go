@@ -201,7 +201,9 @@ func TestTunnelNoNode(t *testing.T) {
 		t.Errorf("not connected: %v", err)
 	}
 
-	refusing := remote(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, strings.Repeat("too busy ", 40), http.StatusServiceUnavailable) })
+	refusing := remote(t, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, strings.Repeat("too busy ", 40), http.StatusServiceUnavailable)
+	})
 	w.config.NodeConnected = func(string) bool { return true }
 	w.config.NodeTransport = func(string) http.RoundTripper { return refusing }
 	w.serve(w.config)

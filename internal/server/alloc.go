@@ -3,40 +3,139 @@ package server
 import (
 	"context"
 	"iter"
+	"math/bits"
 	"slices"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/paged"
 	"github.com/drover-org/drover/internal/store"
 )
 
 // Allocs lists allocations: by create index, or with a prefix by ID. The next
-// token is "<create index>.<ID>" or the ID.
-func (s *Server) Allocs(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.Allocation], api.Meta, error) {
+// token is "<create index>.<ID>" or the ID. A list by create index shows parts
+// of the store's own pages.
+func (s *Server) Allocs(ctx context.Context, opts api.ListOptions) (paged.List[*api.Allocation], api.Meta, error) {
+	var none paged.List[*api.Allocation]
 	visible, err := s.visible(ctx, opts, api.CapReadJob)
 	if err != nil {
-		return nil, api.Meta{}, err
+		return none, api.Meta{}, err
 	}
 	match, err := newFilter[*api.Allocation](opts.Filter)
 	if err != nil {
-		return nil, api.Meta{}, err
+		return none, api.Meta{}, err
 	}
-	p := pager[*api.Allocation]{opts: opts, match: match, visible: func(a *api.Allocation) bool { return visible(a.Namespace) }}
-	scan, err := allocScan(opts, &p)
+	list, err := s.allocList(opts, visible, match)
 	if err != nil {
-		return nil, api.Meta{}, err
+		return none, api.Meta{}, err
 	}
 	keys := []store.Key{store.KeyAllocs()}
 	if opts.Namespace != api.AllNamespaces {
 		keys = []store.Key{store.KeyAllocsOfNamespace(opts.Namespace)}
 	}
-	var next string
-	seq, meta, err := read(ctx, s, opts, keys, func(snap *store.Snapshot) (iter.Seq[*api.Allocation], uint64, error) {
-		var seq iter.Seq[*api.Allocation]
-		seq, next = p.page(scan(snap))
-		return seq, snap.TableIndex(store.TableAllocs), nil
+	snap, meta, err := read(ctx, s, opts, keys, func(snap *store.Snapshot) (*store.Snapshot, uint64, error) {
+		return snap, snap.TableIndex(store.TableAllocs), nil
 	})
+	if err != nil {
+		return none, meta, err
+	}
+	out, next := list(snap)
 	meta.NextToken = next
-	return seq, meta, err
+	return out, meta, nil
+}
+
+// allocList checks what a list asks for and returns what makes it of a
+// snapshot, with the next page's token.
+func (s *Server) allocList(opts api.ListOptions, visible func(ns string) bool, match func(*api.Allocation) bool) (func(*store.Snapshot) (paged.List[*api.Allocation], string), error) {
+	if opts.Prefix == "" && !opts.Reverse {
+		return allocPages(opts, visible, match)
+	}
+	own := false // set when a list left something out
+	p := pager[*api.Allocation]{opts: opts, match: match, visible: func(a *api.Allocation) bool {
+		ok := visible(a.Namespace)
+		own = own || !ok && opts.Namespace == api.AllNamespaces
+		return ok
+	}}
+	scan, err := allocScan(opts, &p)
+	if err != nil {
+		return nil, err
+	}
+	return func(snap *store.Snapshot) (paged.List[*api.Allocation], string) {
+		seq, next := p.page(scan(snap))
+		list := paged.LooseList(seq)
+		list.Own = own
+		return list, next
+	}, nil
+}
+
+// allocPages is allocList for the order of creation.
+func allocPages(opts api.ListOptions, visible func(ns string) bool, match func(*api.Allocation) bool) (func(*store.Snapshot) (paged.List[*api.Allocation], string), error) {
+	var (
+		index uint64
+		id    api.ID
+		err   error
+	)
+	if opts.NextToken != "" {
+		if index, id, err = parseCreateToken(opts.NextToken); err != nil {
+			return nil, err
+		}
+	}
+	return func(snap *store.Snapshot) (list paged.List[*api.Allocation], next string) {
+		seen := seenRows(opts, snap, visible)
+		list.Own = seen != nil && opts.Namespace == api.AllNamespaces
+		left := opts.PerPage
+		for part := range snap.AllocPages(index, id) {
+			if seen != nil {
+				part.Rows &= seen(part.Page)
+			}
+			if match != nil && part.Rows != 0 {
+				part.Rows &= part.Page.Match("filter "+opts.Filter, match)
+			}
+			if part.Rows == 0 {
+				continue
+			}
+			if opts.PerPage > 0 {
+				var rest uint64
+				if part.Rows, rest = part.First(left); rest != 0 {
+					a := part.Page.Row(bits.TrailingZeros64(rest))
+					next = createToken(a.CreateIndex, a.ID)
+				}
+				left -= bits.OnesCount64(part.Rows)
+			}
+			if part.Rows != 0 {
+				list.Parts = append(list.Parts, part)
+			}
+			if next != "" {
+				break
+			}
+		}
+		return list, next
+	}, nil
+}
+
+// seenRows returns what tells which rows of a page a list may show; nil: all.
+func seenRows(opts api.ListOptions, snap *store.Snapshot, visible func(ns string) bool) func(*paged.Page[*api.Allocation]) uint64 {
+	if opts.Namespace != api.AllNamespaces {
+		key := "namespace " + opts.Namespace
+		return func(p *paged.Page[*api.Allocation]) uint64 {
+			return p.Match(key, func(a *api.Allocation) bool { return a.Namespace == opts.Namespace })
+		}
+	}
+	hidden := false
+	for ns := range snap.AllocNamespaces() {
+		hidden = hidden || !visible(ns)
+	}
+	if !hidden {
+		return nil
+	}
+	// What a caller may see changes without the rows: it is never remembered.
+	return func(p *paged.Page[*api.Allocation]) (rows uint64) {
+		for i := range p.Len() {
+			if visible(p.Row(i).Namespace) {
+				rows |= 1 << i
+			}
+		}
+		return rows
+	}
 }
 
 // allocScan returns the sequence a list walks and sets its tokens in p.

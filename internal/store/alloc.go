@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/paged"
 )
 
 // allocKey is what places an allocation in the indexes; it never changes.
@@ -21,11 +22,11 @@ type allocItem struct {
 	a   *api.Allocation
 }
 
-func lessAllocCreated(a, b allocItem) bool {
-	if a.key.created != b.key.created {
-		return a.key.created < b.key.created
+func lessAllocCreated(a, b *api.Allocation) bool {
+	if a.CreateIndex != b.CreateIndex {
+		return a.CreateIndex < b.CreateIndex
 	}
-	return cmpID(a.key.id, b.key.id) < 0
+	return a.ID < b.ID
 }
 
 func lessAllocJob(a, b *allocKey) bool {
@@ -64,11 +65,10 @@ func (s *Snapshot) AllocsFrom(prefix []byte, reverse bool) iter.Seq[*api.Allocat
 // AllocsByCreate yields every allocation by create index and ID.
 func (s *Snapshot) AllocsByCreate(reverse bool) iter.Seq[*api.Allocation] {
 	return func(yield func(*api.Allocation) bool) {
-		visit := func(i allocItem) bool { return yield(i.a) }
 		if reverse {
-			s.allocsCreated.Reverse(visit)
+			s.allocsCreated.Reverse(yield)
 		} else {
-			s.allocsCreated.Scan(visit)
+			s.allocsCreated.Scan(yield)
 		}
 	}
 }
@@ -77,12 +77,31 @@ func (s *Snapshot) AllocsByCreate(reverse bool) iter.Seq[*api.Allocation] {
 // place on, inclusive.
 func (s *Snapshot) AllocsCreatedFrom(created uint64, id api.ID, reverse bool) iter.Seq[*api.Allocation] {
 	return func(yield func(*api.Allocation) bool) {
-		pivot := allocItem{key: &allocKey{id: id, created: created}}
-		visit := func(i allocItem) bool { return yield(i.a) }
+		pivot := &api.Allocation{CreateIndex: created, ID: id.String()}
 		if reverse {
-			s.allocsCreated.Descend(pivot, visit)
+			s.allocsCreated.Descend(pivot, yield)
 		} else {
-			s.allocsCreated.Ascend(pivot, visit)
+			s.allocsCreated.Ascend(pivot, yield)
+		}
+	}
+}
+
+// AllocPages yields every allocation by create index and ID, in pages: what a
+// reader derives from a page holds until a row of it changes. It starts at the
+// given place, inclusive; the zero values are the beginning.
+func (s *Snapshot) AllocPages(created uint64, id api.ID) iter.Seq[paged.Part[*api.Allocation]] {
+	return s.allocsCreated.Parts(&api.Allocation{CreateIndex: created, ID: id.String()})
+}
+
+// AllocNamespaces yields the namespaces that have allocations, in order.
+func (s *Snapshot) AllocNamespaces() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for next, more := "", true; more; {
+			more = false
+			s.allocsJob.Ascend(&allocKey{ns: next}, func(k *allocKey) bool {
+				next, more = k.ns+"\x00", yield(k.ns)
+				return false
+			})
 		}
 	}
 }
@@ -151,9 +170,8 @@ func (t *tx) putAlloc(a *api.Allocation, now int64) {
 		a.CreateIndex, a.CreateTime = t.index, now
 		t.indexAlloc(key)
 	}
-	item := allocItem{key, a}
-	t.allocs.Set(item)
-	t.allocsCreated.Set(item)
+	t.allocs.Set(allocItem{key, a})
+	t.allocsCreated.Set(a, t.index)
 	t.countUsage(key.node, old.a, a)
 	t.countSummary(old.a, a)
 	t.touchAlloc(a)
@@ -184,7 +202,7 @@ func (t *tx) deleteAlloc(id api.ID) {
 		return
 	}
 	t.allocs.Delete(item)
-	t.allocsCreated.Delete(item)
+	t.allocsCreated.Delete(item.a, t.index)
 	t.unindexAlloc(item.key)
 	t.countUsage(item.key.node, item.a, nil)
 	t.countLive(item.a, nil)

@@ -370,7 +370,7 @@ func (r *reader) alloc(d *dec) error {
 	key := &allocKey{id: idOf(a.ID), node: idOf(a.NodeID), eval: idOf(a.EvalID), deploy: idOf(a.DeploymentID), created: a.CreateIndex, ns: a.Namespace, job: a.JobID}
 	r.tx.indexAlloc(key)
 	r.t.allocs.Set(allocItem{key, a})
-	r.t.allocsCreated.Set(allocItem{key, a})
+	r.t.allocsCreated.Set(a, r.tx.index)
 	if holds(a) {
 		r.tx.countUsage(key.node, nil, a)
 		if row := r.tx.ownRow(a); row != nil {

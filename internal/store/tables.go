@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/paged"
 	"github.com/tidwall/btree"
 )
 
@@ -28,12 +29,12 @@ const (
 type tables struct {
 	jobs *btree.BTreeG[jobItem] // by namespace, ID
 
-	allocs        *btree.BTreeG[allocItem] // by ID
-	allocsCreated *btree.BTreeG[allocItem] // by create index, ID
-	allocsJob     *btree.BTreeG[*allocKey] // by namespace, job, ID
-	allocsNode    *btree.BTreeG[*allocKey] // by node, ID
-	allocsEval    *btree.BTreeG[*allocKey] // by evaluation, ID
-	allocsDeploy  *btree.BTreeG[*allocKey] // by deployment, ID
+	allocs        *btree.BTreeG[allocItem]    // by ID
+	allocsCreated *paged.Seq[*api.Allocation] // by create index, ID
+	allocsJob     *btree.BTreeG[*allocKey]    // by namespace, job, ID
+	allocsNode    *btree.BTreeG[*allocKey]    // by node, ID
+	allocsEval    *btree.BTreeG[*allocKey]    // by evaluation, ID
+	allocsDeploy  *btree.BTreeG[*allocKey]    // by deployment, ID
 
 	evals        *btree.BTreeG[evalItem] // by ID
 	evalsCreated *btree.BTreeG[evalItem] // by create index, ID
@@ -66,7 +67,7 @@ func newTables() *tables {
 	return &tables{
 		jobs:           tree(func(a, b jobItem) bool { return cmpName(a.ns, a.id, b.ns, b.id) < 0 }),
 		allocs:         tree(func(a, b allocItem) bool { return cmpID(a.key.id, b.key.id) < 0 }),
-		allocsCreated:  tree(lessAllocCreated),
+		allocsCreated:  paged.New(lessAllocCreated),
 		allocsJob:      tree(lessAllocJob),
 		allocsNode:     tree(func(a, b *allocKey) bool { return lessPair(a.node, a.id, b.node, b.id) }),
 		allocsEval:     tree(func(a, b *allocKey) bool { return lessPair(a.eval, a.id, b.eval, b.id) }),

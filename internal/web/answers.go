@@ -3,8 +3,6 @@ package web
 import (
 	"bytes"
 	"container/list"
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"net/http"
 	"net/url"
@@ -59,14 +57,14 @@ type shared struct {
 }
 
 // Share makes value, the answer to a read at a state's version, one that equal
-// reads share. Equal are reads of the same path and parameters by the same
-// caller, whatever they were ready to wait for.
+// reads share. Equal are reads of the same path and parameters, whoever makes
+// them and whatever he was ready to wait for: the handler has asked whether this
+// caller may have the answer, and shares only what is the same for all who may.
 func (a *Answers) Share(r *http.Request, version uint64, value any) any {
 	return &shared{a, questionOf(r), version, value}
 }
 
-// questionOf names what a request asks. The caller's token is part of it, but
-// not kept.
+// questionOf names what a request asks.
 func questionOf(r *http.Request) string {
 	var b strings.Builder
 	b.WriteString(r.URL.Path)
@@ -77,10 +75,6 @@ func questionOf(r *http.Request) string {
 		}
 		b.WriteByte('?')
 		b.WriteString(url.Values(q).Encode())
-	}
-	if token := Token(r); token != "" {
-		sum := sha256.Sum256([]byte(token))
-		b.WriteString("#" + hex.EncodeToString(sum[:]))
 	}
 	return b.String()
 }

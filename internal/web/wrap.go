@@ -107,6 +107,9 @@ func (p *Reply) write(w http.ResponseWriter, r *http.Request) error {
 			return s.write(w, r, status)
 		}
 	}
+	if a, ok := p.Value.(Array); ok && p.ContentType == "application/json" && !pretty(r) {
+		return a.serve(w, r, status)
+	}
 	out := newBody(w, r, status)
 	defer out.release()
 	if stream, ok := p.Value.(io.WriterTo); ok {
