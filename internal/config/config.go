@@ -130,10 +130,20 @@ type HostNetwork struct {
 }
 
 // Limits bound what callers may take.
+// A bound of 0 is none.
 type Limits struct {
-	HTTPMaxConnsPerClient int           `key:"http_max_conns_per_client"` // 0: no bound
+	HTTPMaxConnsPerClient int           `key:"http_max_conns_per_client"`
 	HTTPSHandshakeTimeout time.Duration `key:"https_handshake_timeout"`
+	RPCMaxConnsPerClient  int           `key:"rpc_max_conns_per_client"`
 	RPCHandshakeTimeout   time.Duration `key:"rpc_handshake_timeout"`
+
+	HTTPRequestRate  float64       `key:"http_request_rate"` // per second and caller
+	HTTPRequestBurst int           `key:"http_request_burst"`
+	HTTPStallTimeout time.Duration `key:"http_stall_timeout"`
+
+	HTTPMaxExecPerClient    int `key:"http_max_exec_per_client"`
+	HTTPMaxStreamsPerClient int `key:"http_max_streams_per_client"`
+	HTTPMaxWatchesPerClient int `key:"http_max_watches_per_client"`
 }
 
 // TLS encrypts the ports and says who may use them.
@@ -177,18 +187,26 @@ func Default() *Config {
 			GCInterval:     time.Minute, GCDiskThreshold: 80, GCInodeThreshold: 70, GCMaxAllocs: 50,
 			MaxExecSessions: 1024,
 		},
-		Limits: Limits{HTTPMaxConnsPerClient: 100, HTTPSHandshakeTimeout: 5 * time.Second, RPCHandshakeTimeout: 5 * time.Second},
-		TLS:    TLS{VerifyServerHostname: true, MinVersion: "tls12"},
+		Limits: Limits{
+			HTTPMaxConnsPerClient: 100, HTTPSHandshakeTimeout: 5 * time.Second,
+			RPCMaxConnsPerClient: 100, RPCHandshakeTimeout: 5 * time.Second,
+			HTTPRequestRate: 5000, HTTPRequestBurst: 10000, HTTPStallTimeout: 30 * time.Second,
+			HTTPMaxExecPerClient: 100, HTTPMaxStreamsPerClient: 200, HTTPMaxWatchesPerClient: 5000,
+		},
+		TLS: TLS{VerifyServerHostname: true, MinVersion: "tls12"},
 	}
 }
 
 // Dev returns the configuration of a dev agent: server and node in one
-// process, on the loopback interface, with raw_exec.
+// process, on the loopback interface, with raw_exec, and no bounds per caller,
+// because there is only one.
 func Dev() *Config {
 	c := Default()
 	c.Dev = true
 	c.Server.Enabled, c.Client.Enabled = true, true
-	c.Limits.HTTPMaxConnsPerClient = 0
+	l := &c.Limits
+	l.HTTPMaxConnsPerClient, l.RPCMaxConnsPerClient, l.HTTPRequestRate = 0, 0, 0
+	l.HTTPMaxExecPerClient, l.HTTPMaxStreamsPerClient, l.HTTPMaxWatchesPerClient = 0, 0, 0
 	c.Plugins = map[string]Plugin{"raw_exec": {Config: map[string]any{"enabled": true}}}
 	return c
 }

@@ -22,6 +22,10 @@ Whoever reaches the agent's ports unknown may run commands on its machine. The a
 says otherwise, and then only if callers show certificates (` + "`tls.http`" + ` with ` + "`tls.verify_https_client`, `tls.rpc`" + `; see
 [security/tls.md](security/tls.md)), or with ` + "`allow_insecure_bind = true`" + `.
 
+The limits of a caller count for the owner of a valid token, else for the address. Requests without a token from this machine itself are
+not counted, and a dev agent bounds no caller. Not to be configured: a request's headers are at most 64 KiB, its body 10 MiB in 64 levels
+of JSON, a websocket message 4 MiB. ` + "`/v1/metrics`" + ` counts what was refused (` + "`drover_limit_refused_total`" + `) and what is in use (` + "`drover_limit_open`" + `).
+
 SIGHUP reads the files again and takes over ` + "`log_level`" + ` and the certificates, without touching a connection that stands; anything
 else needs a restart, over which tasks live on.
 

@@ -8,7 +8,7 @@ import (
 // keys are those that TLS needs beside what a case is about.
 const tlsFiles = " ca_file = \"ca.pem\"\n cert_file = \"c.pem\"\n key_file = \"k.pem\"\n"
 
-func TestTLSIsWholeOrRefused(t *testing.T) {
+func TestTLSAndLimitsAreWholeOrRefused(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"both":           {"tls {\n http = true\n rpc = true\n verify_https_client = true\n verify_server_hostname = true\n" + tlsFiles + "}\n", ""},
 		"upgrade":        {"tls {\n rpc = true\n rpc_upgrade_mode = true\n" + tlsFiles + "}\n", ""},
@@ -26,6 +26,11 @@ func TestTLSIsWholeOrRefused(t *testing.T) {
 		"no version":         {"tls {\n http = true\n tls_min_version = \"1.2\"\n" + tlsFiles + "}\n", `"1.2" is not a version`},
 		"weak suite":         {"tls {\n http = true\n tls_cipher_suites = \"TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA\"\n" + tlsFiles + "}\n", "unknown or weak"},
 		"only new suites":    {"tls {\n http = true\n tls_cipher_suites = \"TLS_AES_128_GCM_SHA256\"\n" + tlsFiles + "}\n", "leaves nothing for TLS 1.2"},
+		"limits":             {"limits {\n http_request_rate = 0.5\n http_request_burst = 1\n http_stall_timeout = \"1m\"\n rpc_max_conns_per_client = 0\n http_max_exec_per_client = 1\n http_max_streams_per_client = 1\n http_max_watches_per_client = 1\n}\n", ""},
+		"negative":           {"limits {\n http_max_watches_per_client = -1\n}\n", "limits.http_max_watches_per_client -1 must not be negative"},
+		"no burst":           {"limits {\n http_request_burst = 0\n}\n", "limits.http_request_burst 0 must be"},
+		"a wild rate":        {"limits {\n http_request_rate = 1e9\n}\n", "limits.http_request_rate 1e+09 must be"},
+		"no time":            {"limits {\n http_stall_timeout = \"1ms\"\n}\n", "limits.http_stall_timeout 1ms is less"},
 		"no patience":        {"limits {\n https_handshake_timeout = \"0s\"\n}\n", "must be above 0"},
 	} {
 		_, _, err := Load(true, []string{write(t, "a.hcl", c.text)}, nil)

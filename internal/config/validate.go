@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -78,11 +79,33 @@ func (c *Config) validateNetwork(bad func(string, ...any)) {
 			bad("%s %q must be a host or host:port", a.key, a.addr)
 		}
 	}
-	if c.Limits.HTTPSHandshakeTimeout <= 0 || c.Limits.RPCHandshakeTimeout <= 0 {
+	c.Limits.validate(bad)
+}
+
+func (l *Limits) validate(bad func(string, ...any)) {
+	if l.HTTPSHandshakeTimeout <= 0 || l.RPCHandshakeTimeout <= 0 {
 		bad("limits.https_handshake_timeout and limits.rpc_handshake_timeout must be above 0: who says nothing would hold a connection for ever")
 	}
-	if c.Limits.HTTPMaxConnsPerClient < 0 {
-		bad("limits.http_max_conns_per_client %d must not be negative: 0 is no bound", c.Limits.HTTPMaxConnsPerClient)
+	for _, n := range []struct {
+		key   string
+		value int
+	}{
+		{"http_max_conns_per_client", l.HTTPMaxConnsPerClient}, {"rpc_max_conns_per_client", l.RPCMaxConnsPerClient},
+		{"http_max_exec_per_client", l.HTTPMaxExecPerClient}, {"http_max_streams_per_client", l.HTTPMaxStreamsPerClient},
+		{"http_max_watches_per_client", l.HTTPMaxWatchesPerClient},
+	} {
+		if n.value < 0 {
+			bad("limits.%s %d must not be negative: 0 is no bound", n.key, n.value)
+		}
+	}
+	if l.HTTPRequestRate < 0 || l.HTTPRequestRate > 1e6 {
+		bad("limits.http_request_rate %v must be between 0, which is no bound, and 1000000 a second", l.HTTPRequestRate)
+	}
+	if l.HTTPRequestBurst < 1 || l.HTTPRequestBurst > 1e6 {
+		bad("limits.http_request_burst %d must be between 1 and 1000000", l.HTTPRequestBurst)
+	}
+	if l.HTTPStallTimeout < time.Second {
+		bad("limits.http_stall_timeout %v is less than a second, in which a good connection may lose a packet", l.HTTPStallTimeout)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/drover-org/drover/internal/certs"
 	"github.com/drover-org/drover/internal/config"
+	"github.com/drover-org/drover/internal/limit"
 	"github.com/drover-org/drover/internal/version"
 )
 
@@ -64,6 +65,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 
 	d := &daemon{cfg: cfg, log: log, dirs: dirs}
 	defer func() { err = errors.Join(err, d.closeListeners()) }()
+	d.buildLimits()
 	if err := d.openCerts(); err != nil {
 		return err
 	}
@@ -105,7 +107,9 @@ type daemon struct {
 	httpListener, rpcListener net.Listener // the latter nil without a server
 	httpAddr, rpcAddr         string       // as others reach them
 
-	certs *certs.Keeper // nil without TLS
+	certs   *certs.Keeper // nil without TLS
+	limits  *limit.Limiter
+	refused *limit.Refusals
 
 	server *serverPart // nil without
 	node   *nodePart   // nil without

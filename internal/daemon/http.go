@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/drover-org/drover/internal/httpapi"
+	"github.com/drover-org/drover/internal/limit"
 	"github.com/drover-org/drover/internal/web"
 )
 
@@ -41,17 +42,18 @@ func (d *daemon) buildHTTP() {
 	if d.node != nil {
 		cfg.Node = d.node.agent
 	}
-	routes := httpapi.New(cfg)
+	routes := d.limits.Handler(httpapi.New(cfg))
 	handler := func(l net.Listener) http.Handler {
 		return web.Serve(web.Config{
 			Log: d.log, Now: time.Now, Headers: d.cfg.HTTPHeaders,
-			Guard: &web.Guard{Loopback: loopback(l), Hosts: []string{d.cfg.Name}},
+			TooLarge: func(remote string) { d.refused.Note(limit.LargeBody, remote) },
+			Guard:    &web.Guard{Loopback: loopback(l), Hosts: []string{d.cfg.Name}},
 		}, routes)
 	}
 	d.parts = append(d.parts, part{"http", func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error {
-			return serve(ctx, d.log, d.secured(limitConns(d.httpListener, d.cfg.Limits.HTTPMaxConnsPerClient)), handler(d.httpListener), d.headerTimeout())
+			return serve(ctx, d.log, d.secured(d.limitHTTP(d.httpListener)), handler(d.httpListener), d.headerTimeout())
 		})
 		if d.server != nil {
 			g.Go(func() error { return serve(ctx, d.log, d.server.mux.HTTP(), handler(d.rpcListener), headerTimeout) })
@@ -91,6 +93,11 @@ func serve(ctx context.Context, log *slog.Logger, l net.Listener, h http.Handler
 		Handler: h, ReadHeaderTimeout: header, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnState: func(c net.Conn, s http.ConnState) {
+			if l := limit.Of(c); l != nil && s == http.StateActive {
+				l.Began()
+			}
+		},
 	}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
@@ -120,6 +127,7 @@ func (d *daemon) metrics() prometheus.Gatherer {
 	counter := func(name, help string, value func() float64) {
 		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "drover", Name: name, Help: help}, value))
 	}
+	d.limitMetrics(reg)
 	if s := d.server; s != nil {
 		gauge("server_leads", "1 while this server leads.", func() float64 {
 			if s.cluster.Leads() {

@@ -38,7 +38,7 @@ func (d *daemon) buildServer() error {
 	// Cluster, use cases and connections of nodes need each other through the
 	// mux, which does nothing before it runs.
 	mux := link.MuxConfig{
-		Listener: d.rpcListener, Log: d.log, HandshakeTimeout: d.cfg.Limits.RPCHandshakeTimeout,
+		Listener: d.limitRPC(d.rpcListener), Refused: d.refuseRPC, Log: d.log, HandshakeTimeout: d.cfg.Limits.RPCHandshakeTimeout,
 		Plain: d.cfg.TLS.RPCUpgradeMode, Allow: d.allowRPC,
 		Control:  func(ctx context.Context, c net.Conn) { s.nodes.ServeControl(ctx, c) },
 		DialBack: func(ctx context.Context, c net.Conn) { s.nodes.ServeDialBack(ctx, c) },

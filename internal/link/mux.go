@@ -45,6 +45,10 @@ type MuxConfig struct {
 	// Control and DialBack serve connections of nodes and own them.
 	Control, DialBack func(context.Context, net.Conn)
 
+	// Refused is told of each connection that is closed unserved: full says that
+	// too many were pending, else err is why. It must not wait. Nil: the log is.
+	Refused func(remote net.Addr, full bool, err error)
+
 	HandshakeTimeout time.Duration // until the first byte is there; 0: default
 	MaxPending       int           // connections without a first byte; more are closed; 0: default
 }
@@ -64,6 +68,11 @@ func NewMux(cfg MuxConfig) *Mux {
 	}
 	if cfg.MaxPending <= 0 {
 		cfg.MaxPending = DefaultMaxPending
+	}
+	if cfg.Refused == nil {
+		cfg.Refused = func(remote net.Addr, _ bool, err error) {
+			cfg.Log.Debug("connection to the rpc port refused", "remote", remote, "error", err)
+		}
 	}
 	addr := cfg.Listener.Addr()
 	return &Mux{cfg: cfg, raft: newQueue(addr), http: newQueue(addr), pending: make(chan struct{}, cfg.MaxPending)}
@@ -110,7 +119,7 @@ func (m *Mux) Run(ctx context.Context) error {
 		case m.pending <- struct{}{}:
 			wg.Go(func() { m.serve(ctx, conn) })
 		default:
-			m.cfg.Log.Warn("connection refused: too many have not yet said what they want", "remote", conn.RemoteAddr(), "bound", m.cfg.MaxPending)
+			m.cfg.Refused(conn.RemoteAddr(), true, errors.New("too many have not yet said what they want"))
 			_ = conn.Close()
 		}
 	}
@@ -124,11 +133,12 @@ const (
 
 // serve routes one connection.
 func (m *Mux) serve(ctx context.Context, conn net.Conn) {
+	accepted := conn
 	conn, first, err := m.handshake(ctx, conn)
 	<-m.pending
 	if err != nil {
 		_ = conn.Close()
-		m.cfg.Log.Debug("connection to the rpc port refused", "remote", conn.RemoteAddr(), "error", err)
+		m.cfg.Refused(conn.RemoteAddr(), false, err)
 		return
 	}
 	switch first {
@@ -136,6 +146,10 @@ func (m *Mux) serve(ctx context.Context, conn net.Conn) {
 		m.cfg.Control(ctx, conn)
 	case ProtoDialBack:
 		m.cfg.DialBack(ctx, conn)
+		// It is closed, or one that this side asked for and bounds.
+		if counted, ok := accepted.(interface{ Free() }); ok {
+			counted.Free()
+		}
 	case ProtoRaft:
 		m.raft.put(ctx, conn)
 	default:

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/drover-org/drover/api"
 )
@@ -148,4 +149,58 @@ func TestWhoMaySpeakWhat(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A flood of connections that say nothing, before TLS, is bounded, and leaves
+// a place to who speaks.
+func TestFloodBeforeTheFirstByteLeavesOthersServed(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served, full := make(chan struct{}, 1), make(chan struct{}, 1000)
+	mux := NewMux(MuxConfig{
+		Listener: ln, Log: slog.New(slog.DiscardHandler), MaxPending: 10, HandshakeTimeout: time.Hour,
+		Control: func(_ context.Context, c net.Conn) {
+			_ = c.Close()
+			served <- struct{}{}
+		},
+		Refused: func(_ net.Addr, isFull bool, _ error) {
+			if isFull {
+				full <- struct{}{}
+			}
+		},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { _ = mux.Run(ctx) })
+	var silent []net.Conn
+	for range 100 {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		silent = append(silent, c)
+	}
+	for range 90 {
+		<-full
+	}
+	if n := len(mux.pending); n != 10 {
+		t.Errorf("%d are pending", n)
+	}
+	_ = silent[0].Close() // as a timeout would
+	for len(mux.pending) == 10 && t.Context().Err() == nil {
+	}
+	c, err := Dialer{}.Dial(ctx, ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := writeProto(c, ProtoControl); err != nil {
+		t.Fatal(err)
+	}
+	<-served
 }

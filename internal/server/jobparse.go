@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/jobspec"
@@ -25,6 +26,11 @@ func (s *Server) ParseJob(ctx context.Context, token, namespace string, req *api
 	if req.HCLv1 {
 		return nil, api.Errorf(api.CodeInvalid, "HCLv1: the first version of HCL is not supported, write HCL2")
 	}
+	done, err := s.parses.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	opts := jobspec.Options{}
 	if req.Variables != "" {
 		opts.VarFiles = []jobspec.File{{Name: "variables.hcl", Src: []byte(req.Variables)}}
@@ -37,4 +43,21 @@ func (s *Server) ParseJob(ctx context.Context, token, namespace string, req *api
 		job.Canonicalize()
 	}
 	return job, nil
+}
+
+// parses bounds the job files that are read at the same time. Each may take
+// its budget of CPU time, so that many must leave some for everybody else.
+type parses chan struct{}
+
+// newParses lets half of the machine read job files.
+func newParses() parses { return make(parses, max(1, runtime.GOMAXPROCS(0)/2)) }
+
+// enter waits for a place.
+func (p parses) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case p <- struct{}{}:
+		return func() { <-p }, nil
+	case <-ctx.Done():
+		return nil, api.Errorf(api.CodeUnavailable, "too many job files are being read: %w", ctx.Err())
+	}
 }

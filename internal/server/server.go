@@ -60,8 +60,9 @@ type Collector interface {
 
 // Server answers the use cases. It is safe for concurrent use.
 type Server struct {
-	cfg   Config
-	store *store.Store
+	cfg    Config
+	store  *store.Store
+	parses parses
 }
 
 // New returns a Server. It starts nothing.
@@ -69,7 +70,7 @@ func New(cfg Config) *Server {
 	if cfg.Authorizer == nil {
 		cfg.Authorizer = AllowAll{}
 	}
-	return &Server{cfg: cfg, store: cfg.Store}
+	return &Server{cfg: cfg, store: cfg.Store, parses: newParses()}
 }
 
 // Region returns the region this server belongs to.

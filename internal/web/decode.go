@@ -15,6 +15,32 @@ import (
 // MaxBody is the size from which on a request body is refused.
 const MaxBody = 10 << 20
 
+// MaxDepth is how deep a request body may nest arrays and objects. A job needs
+// about ten, and what users nest in a driver's configuration.
+const MaxDepth = 64
+
+// deeper reports whether JSON opens more than max arrays and objects inside of
+// each other. Of what is no JSON it is right often enough.
+func deeper(data []byte, max int) bool {
+	depth, text := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{', c == '[':
+			if depth++; depth > max {
+				return true
+			}
+		case c == '}', c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
 // Decode reads the JSON body of r into v, a pointer to a zero value. A body
 // that is empty, too large, not JSON or of the wrong shape is the caller's
 // fault and the error says where. unknown lists, as paths like
@@ -68,6 +94,9 @@ func ReadBody(r *http.Request) ([]byte, error) {
 
 // DecodeBytes is Decode of a body that has been read already.
 func DecodeBytes(data []byte, v any) (unknown []string, err error) {
+	if deeper(data, MaxDepth) {
+		return nil, api.Errorf(api.CodeTooLarge, "the request body nests arrays and objects more than %d deep", MaxDepth)
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if dec.Decode(v) == nil && onlySpaceAfter(dec, data) {

@@ -16,6 +16,8 @@ type Config struct {
 	Now     func() time.Time
 	Guard   *Guard            // nil: the listener is not reachable by browsers
 	Headers map[string]string // sent with every answer
+
+	TooLarge func(remote string) // told of each 413; may be nil
 }
 
 // Serve is the outermost handler of a listener: it guards, turns a panic into
@@ -35,6 +37,9 @@ func Serve(c Config, next http.Handler) http.Handler {
 				} else {
 					cause = http.ErrAbortHandler
 				}
+			}
+			if rec.status == http.StatusRequestEntityTooLarge && c.TooLarge != nil {
+				c.TooLarge(r.RemoteAddr)
 			}
 			logRequest(c, r, rec.status, c.Now().Sub(start))
 			if cause != nil {

@@ -3,6 +3,7 @@ package web_test
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -284,6 +285,28 @@ func TestDecodeTooLarge(t *testing.T) {
 	}
 }
 
+func TestDecodeTooDeep(t *testing.T) {
+	for depth, tooDeep := range map[int]bool{web.MaxDepth - 1: false, web.MaxDepth: true, 1_000_000: true} {
+		for _, pair := range []string{"[]", "{}"} {
+			open, end := pair[:1], pair[1:]
+			if pair == "{}" {
+				open = `{"a":`
+			}
+			body := `{"ignored":"[[\\\"[","Config":` + strings.Repeat(open, depth) + "1" + strings.Repeat(end, depth) + "}"
+			var v struct{ Config any }
+			_, err := web.Decode(httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)), &v)
+			if got := api.ErrorCode(err) == api.CodeTooLarge; got != tooDeep || !tooDeep && err != nil {
+				t.Errorf("%s %d deep: %v", pair, depth, err)
+			}
+		}
+	}
+	var v []any
+	wide := "[" + strings.Repeat("[],{},", 1000) + "[]]"
+	if _, err := web.Decode(httptest.NewRequest(http.MethodPost, "/", strings.NewReader(wide)), &v); err != nil {
+		t.Errorf("wide is not deep: %v", err)
+	}
+}
+
 func TestGuard(t *testing.T) {
 	g := &web.Guard{Loopback: true, Hosts: []string{"box"}, Origins: []string{"https://ui.example.org"}}
 	tests := []struct {
@@ -315,6 +338,33 @@ func TestGuard(t *testing.T) {
 		}
 		if got := api.ErrorCode(g.Check(r)); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A page that came in the clear is not one of an agent with TLS. In front of an
+// agent without, a proxy may have it.
+func TestGuardWithTLS(t *testing.T) {
+	g := &web.Guard{}
+	for _, tt := range []struct {
+		secure bool
+		origin string
+		want   api.Code
+	}{
+		{true, "https://agent.example.org", ""},
+		{true, "http://agent.example.org", api.CodeForbidden},
+		{true, "https://agent.example.org.evil", api.CodeForbidden},
+		{false, "http://agent.example.org", ""},
+		{false, "https://agent.example.org", ""},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/v1/jobs", nil)
+		r.Host = "agent.example.org"
+		r.Header.Set("Origin", tt.origin)
+		if tt.secure {
+			r.TLS = &tls.ConnectionState{}
+		}
+		if got := api.ErrorCode(g.Check(r)); got != tt.want {
+			t.Errorf("%s, TLS %v: got %q, want %q", tt.origin, tt.secure, got, tt.want)
 		}
 	}
 }
