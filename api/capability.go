@@ -52,15 +52,85 @@ const (
 	CapDeleteServiceRegistration Capability = "delete-service-registration"
 	CapAllocPortForward          Capability = "alloc-port-forward" // Drover's own
 	CapAllocCopy                 Capability = "alloc-copy"         // Drover's own: files into and out of an allocation
+	CapSeeNamespace              Capability = "see-namespace"      // to know of it: held with any other of these, in no policy
 )
 
-// The capabilities that belong to no namespace.
+// The capabilities of other objects: of variables in a namespace, and of node
+// pools and host volumes by their name.
 const (
-	CapNodeRead      Capability = "node:read"
-	CapNodeWrite     Capability = "node:write"
-	CapAgentRead     Capability = "agent:read"
-	CapAgentWrite    Capability = "agent:write"
-	CapOperatorRead  Capability = "operator:read"
-	CapOperatorWrite Capability = "operator:write"
-	CapManagement    Capability = "management"
+	CapVariablesList       Capability = "variables:list"
+	CapVariablesRead       Capability = "variables:read"
+	CapVariablesWrite      Capability = "variables:write"
+	CapVariablesDestroy    Capability = "variables:destroy"
+	CapNodePoolRead        Capability = "node_pool:read"
+	CapNodePoolWrite       Capability = "node_pool:write"
+	CapNodePoolDelete      Capability = "node_pool:delete"
+	CapHostVolumeReadOnly  Capability = "host_volume:mount-readonly"
+	CapHostVolumeReadWrite Capability = "host_volume:mount-readwrite"
 )
+
+// The capabilities that belong to no object.
+const (
+	CapNodeRead              Capability = "node:read"
+	CapNodeWrite             Capability = "node:write"
+	CapAgentRead             Capability = "agent:read"
+	CapAgentWrite            Capability = "agent:write"
+	CapOperatorRead          Capability = "operator:read"
+	CapOperatorWrite         Capability = "operator:write"
+	CapOperatorSnapshotSave  Capability = "operator:snapshot-save"
+	CapOperatorLicenseRead   Capability = "operator:license-read"
+	CapOperatorKeyringRotate Capability = "operator:keyring-rotate"
+	CapOperatorKeyringRead   Capability = "operator:keyring-read"
+	CapOperatorKeyringDelete Capability = "operator:keyring-delete"
+	CapQuotaRead             Capability = "quota:read"
+	CapQuotaWrite            Capability = "quota:write"
+	CapPluginList            Capability = "plugin:list"
+	CapPluginRead            Capability = "plugin:read"
+	CapManagement            Capability = "management" // of a management token only, in no policy
+)
+
+// broader says which capabilities contain others.
+var broader = map[Capability][]Capability{
+	CapParseJob:                  {CapSubmitJob},
+	CapRegisterJob:               {CapSubmitJob},
+	CapRevertJob:                 {CapSubmitJob},
+	CapDeregisterJob:             {CapSubmitJob},
+	CapPurgeJob:                  {CapSubmitJob},
+	CapEvaluateJob:               {CapSubmitJob},
+	CapPlanJob:                   {CapSubmitJob},
+	CapTagJobVersion:             {CapSubmitJob},
+	CapStableJob:                 {CapSubmitJob},
+	CapFailDeployment:            {CapSubmitJob},
+	CapPauseDeployment:           {CapSubmitJob},
+	CapPromoteDeployment:         {CapSubmitJob},
+	CapUnblockDeployment:         {CapSubmitJob},
+	CapCancelDeployment:          {CapSubmitJob},
+	CapSetAllocHealthDeployment:  {CapSubmitJob},
+	CapGCAllocation:              {CapSubmitJob},
+	CapPauseAllocation:           {CapSubmitJob},
+	CapForcePeriodicJob:          {CapDispatchJob, CapSubmitJob},
+	CapDeleteServiceRegistration: {CapSubmitJob},
+	CapReadLogs:                  {CapReadFS},
+	CapReadJobScaling:            {CapReadJob},
+	CapAllocPortForward:          {CapAllocExec},
+	CapAllocCopy:                 {CapAllocExec},
+	CapHostVolumeCreate:          {CapHostVolumeWrite},
+	CapHostVolumeRegister:        {CapHostVolumeWrite},
+	CapHostVolumeRead:            {CapHostVolumeWrite},
+	CapHostVolumeDelete:          {CapHostVolumeWrite},
+	CapHostVolumeReadOnly:        {CapHostVolumeReadWrite},
+	CapNodeRead:                  {CapNodeWrite},
+	CapAgentRead:                 {CapAgentWrite},
+	CapOperatorRead:              {CapOperatorWrite},
+	CapOperatorSnapshotSave:      {CapOperatorWrite},
+	CapOperatorLicenseRead:       {CapOperatorRead, CapOperatorWrite},
+	CapOperatorKeyringRotate:     {CapOperatorWrite},
+	CapOperatorKeyringRead:       {CapOperatorRead, CapOperatorWrite},
+	CapOperatorKeyringDelete:     {CapOperatorWrite},
+	CapQuotaRead:                 {CapQuotaWrite},
+	CapPluginList:                {CapPluginRead},
+}
+
+// Broader returns the capabilities that contain c: any of them is enough
+// where c is asked for.
+func (c Capability) Broader() []Capability { return broader[c] }

@@ -26,6 +26,7 @@ type Config struct {
 
 	Server  Server            `key:"server"`
 	Client  Client            `key:"client"`
+	ACL     ACL               `key:"acl"`
 	Limits  Limits            `key:"limits"`
 	TLS     TLS               `key:"tls"`
 	Plugins map[string]Plugin `key:"plugin"`
@@ -63,6 +64,14 @@ type Server struct {
 	BatchEvalGCThreshold  time.Duration `key:"batch_eval_gc_threshold"`
 	NodeGCThreshold       time.Duration `key:"node_gc_threshold"`
 	DeploymentGCThreshold time.Duration `key:"deployment_gc_threshold"`
+	ACLTokenGCThreshold   time.Duration `key:"acl_token_gc_threshold"`
+}
+
+// ACL is access control.
+type ACL struct {
+	Enabled     bool          `key:"enabled"`
+	MinTokenTTL time.Duration `key:"token_min_expiration_ttl"`
+	MaxTokenTTL time.Duration `key:"token_max_expiration_ttl"`
 }
 
 // Client is the node part.
@@ -180,7 +189,9 @@ func Default() *Config {
 			FailoverHeartbeatTTL: 5 * time.Minute,
 			JobGCInterval:        5 * time.Minute, JobGCThreshold: 4 * time.Hour, EvalGCThreshold: time.Hour,
 			BatchEvalGCThreshold: 24 * time.Hour, NodeGCThreshold: 24 * time.Hour, DeploymentGCThreshold: time.Hour,
+			ACLTokenGCThreshold: time.Hour,
 		},
+		ACL: ACL{MinTokenTTL: time.Minute, MaxTokenTTL: 24 * time.Hour},
 		Client: Client{
 			NodePool: "default", MinDynamicPort: 20000, MaxDynamicPort: 32000,
 			MaxKillTimeout: 30 * time.Second,

@@ -197,7 +197,7 @@ func TestMistakesNameTheirPlace(t *testing.T) {
 		"block for value":  {"data_dir {\n}\n", `a.hcl:1: "data_dir" must be text, not a block`},
 		"value for block":  {"client = 1\n", `a.hcl:1: "client" must be a block, not a number`},
 		"variable":         {"data_dir = foo\n", `a.hcl:1`},
-		"security: acl":    {"acl {\n enabled = true\n}\n", `a.hcl:2: "acl.enabled" can't be honoured: ACLs are not there yet`},
+		"security: acl":    {"acl {\n replication_token = \"x\"\n}\n", `a.hcl:2: "acl.replication_token" can't be honoured: an agent knows one region`},
 		"security: gossip": {"server {\n encrypt = \"abc\"\n}\n", `a.hcl:2: "server.encrypt" can't be honoured`},
 		"security: intro":  {"server {\n client_introduction {\n enforcement = \"strict\"\n}\n}\n", `a.hcl:3`},
 		"json line":        {"{\n \"client\": {\n  \"enabledd\": true\n }\n}", `a.hcl:3: unknown key "client.enabledd": did you mean "enabled"?`},

@@ -19,7 +19,8 @@ and starts. *Refused*: somebody relies on the effect, so the agent does not star
 A ` + "`*`" + ` stands for a name of your choice, ` + "`**`" + ` for anything below.
 
 Whoever reaches the agent's ports unknown may run commands on its machine. The agent therefore listens on 127.0.0.1 unless ` + "`bind_addr`" + `
-says otherwise, and then only if callers show certificates (` + "`tls.http`" + ` with ` + "`tls.verify_https_client`, `tls.rpc`" + `; see
+says otherwise, and then only if callers must show tokens (` + "`acl.enabled`" + `, for the API; see [security/acl.md](security/acl.md)) or
+certificates (` + "`tls.http`" + ` with ` + "`tls.verify_https_client`, `tls.rpc`" + `; see
 [security/tls.md](security/tls.md)), or with ` + "`allow_insecure_bind = true`" + `.
 
 The limits of a caller count for the owner of a valid token, else for the address. Requests without a token from this machine itself are

@@ -41,7 +41,7 @@ func block(prefix string, e Effect, note, names string) []Key {
 // Notes that several rows share.
 const (
 	oneServer  = "a region has one server so far"
-	noACL      = "ACLs are not there yet: keep the ports on the loopback interface or in a private network"
+	oneRegion  = "an agent knows one region, so there is nothing to copy tokens from: remove the key"
 	noTemplate = "templates are not rendered yet: jobs that use them are told so"
 	noArtifact = "artifacts are not fetched yet: jobs that use them are told so"
 	noBridge   = "bridge networks are not there yet"
@@ -104,7 +104,7 @@ func Keys() []Key {
 	add("client.fingerprint", Warns, "fingerprints do not depend on services that need retries", "*.retry_interval *.retry_attempts *.exit_on_failure")
 
 	add("server", Works, "", `enabled bootstrap_expect data_dir heartbeat_grace min_heartbeat_ttl max_heartbeats_per_second failover_heartbeat_ttl
-		job_gc_interval job_gc_threshold eval_gc_threshold batch_eval_gc_threshold node_gc_threshold deployment_gc_threshold`)
+		job_gc_interval job_gc_threshold eval_gc_threshold batch_eval_gc_threshold node_gc_threshold deployment_gc_threshold acl_token_gc_threshold`)
 	add("server", Refused, "servers do not gossip, so nothing would be encrypted: remove the key", "encrypt")
 	add("server", Warns, oneServer, `authoritative_region rejoin_after_leave start_join retry_join retry_max retry_interval non_voting_server redundancy_zone
 		upgrade_version server_join.start_join server_join.retry_join server_join.retry_max server_join.retry_interval`)
@@ -120,15 +120,17 @@ func Keys() []Key {
 		raft_snapshot_threshold raft_snapshot_interval raft_trailing_logs`)
 	add("server", Warns, "bounds of jobs are fixed", "job_default_priority job_max_priority job_max_count job_max_source_size job_tracked_versions")
 	add("server", Warns, "there is no such object to collect yet", `csi_volume_claim_gc_interval csi_volume_claim_gc_threshold csi_plugin_gc_threshold
-		acl_token_gc_threshold root_key_gc_interval root_key_gc_threshold root_key_rotation_threshold one_time_token_gc_interval`)
+		root_key_gc_interval root_key_gc_threshold root_key_rotation_threshold`)
+	add("server", Warns, "one-time tokens that have expired go at every job_gc_interval", "one_time_token_gc_interval")
 	add("server", Warns, "no identities are issued yet", "oidc_issuer")
 	add("server", Warns, "a server starts in well under a second", "start_timeout")
-	t = append(t, Key{"server.client_introduction.enforcement", Refused, "nodes are not introduced by tokens yet: " + noACL, []string{"none", "warn"}})
+	t = append(t, Key{"server.client_introduction.enforcement", Refused, "nodes are not introduced by tokens yet: keep the rpc port in a private network", []string{"none", "warn"}})
 	add("server", Warns, "nodes are not introduced by tokens yet", "client_introduction.default_identity_ttl client_introduction.max_identity_ttl")
 	add("server", Warns, "no licence is needed", "license_path license_env")
 
-	add("acl", Refused, noACL, "enabled replication_token")
-	add("acl", Warns, noACL, "token_ttl policy_ttl role_ttl token_min_expiration_ttl token_max_expiration_ttl")
+	add("acl", Works, "", "enabled token_min_expiration_ttl token_max_expiration_ttl")
+	add("acl", Warns, "changes of tokens, policies and roles count at once", "token_ttl policy_ttl role_ttl")
+	add("acl", Refused, oneRegion, "replication_token")
 	add("rpc", Warns, "nodes and servers keep one connection, with bounds of its own", `accept_backlog keep_alive_interval connection_write_timeout
 		stream_open_timeout stream_close_timeout dial_timeout`)
 	add("limits", Works, "connections from one address, of IPv6 from one /64; 100, 0 is no bound", "http_max_conns_per_client")

@@ -31,6 +31,9 @@ func (c *Config) Validate() error {
 	c.validateDirs(bad)
 	c.validateNetwork(bad)
 	c.validateTLS(bad)
+	if a := c.ACL; a.MinTokenTTL <= 0 || a.MaxTokenTTL < a.MinTokenTTL {
+		bad("acl.token_min_expiration_ttl %v and token_max_expiration_ttl %v must be above 0 and in this order", a.MinTokenTTL, a.MaxTokenTTL)
+	}
 	if c.Server.Enabled {
 		c.Server.validate(bad)
 	}
@@ -119,7 +122,7 @@ func (c *Config) validateBind(bad func(string, ...any)) {
 		safe      bool // who connects is known, or nobody can
 		remedy    string
 	}{
-		{"addresses.http", c.Addresses.HTTP, c.TLS.HTTP && c.TLS.VerifyHTTPSClient, "set tls.http and tls.verify_https_client"},
+		{"addresses.http", c.Addresses.HTTP, c.ACL.Enabled || c.TLS.HTTP && c.TLS.VerifyHTTPSClient, "set acl.enabled, or tls.http and tls.verify_https_client"},
 		{"addresses.rpc", c.Addresses.RPC, c.TLS.RPC && !c.TLS.RPCUpgradeMode || !c.Server.Enabled, "set tls.rpc, without tls.rpc_upgrade_mode"},
 	} {
 		key, addr := a.key, a.addr
@@ -149,7 +152,7 @@ func (s *Server) validate(bad func(string, ...any)) {
 	if s.JobGCInterval <= 0 {
 		bad("server.job_gc_interval %v must be above 0", s.JobGCInterval)
 	}
-	if min(s.JobGCThreshold, s.EvalGCThreshold, s.BatchEvalGCThreshold, s.NodeGCThreshold, s.DeploymentGCThreshold) < 0 {
+	if min(s.JobGCThreshold, s.EvalGCThreshold, s.BatchEvalGCThreshold, s.NodeGCThreshold, s.DeploymentGCThreshold, s.ACLTokenGCThreshold) < 0 {
 		bad("server: thresholds of collection must not be negative")
 	}
 }

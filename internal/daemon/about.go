@@ -53,7 +53,7 @@ func (a about) Self() *api.AgentSelf {
 			"AdvertiseAddrs": map[string]any{"HTTP": a.d.httpAddr, "RPC": a.d.rpcAddr, "Serf": ""},
 			"Server":         map[string]any{"Enabled": c.Server.Enabled, "BootstrapExpect": c.Server.BootstrapExpect},
 			"Client":         map[string]any{"Enabled": c.Client.Enabled, "Servers": c.ServerAddresses(), "NodeClass": c.Client.NodeClass, "NodePool": c.Client.NodePool, "Meta": c.Client.Meta},
-			"ACL":            map[string]any{"Enabled": false},
+			"ACL":            map[string]any{"Enabled": c.ACL.Enabled},
 			"TLSConfig":      tlsView(&c.TLS),
 			"Version": map[string]any{
 				"Version": version.Number(), "Revision": version.Commit(), "BuildDate": version.Date(), "VersionPrerelease": "", "VersionMetadata": "",

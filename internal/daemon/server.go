@@ -35,6 +35,10 @@ type serverPart struct {
 // buildServer opens the log and adds the parts: cluster, leader, rpc.
 func (d *daemon) buildServer() error {
 	s := &serverPart{store: store.New()}
+	sealer, err := d.sealer()
+	if err != nil {
+		return err
+	}
 	// Cluster, use cases and connections of nodes need each other through the
 	// mux, which does nothing before it runs.
 	mux := link.MuxConfig{
@@ -51,7 +55,6 @@ func (d *daemon) buildServer() error {
 	if dir != "" {
 		dir = filepath.Join(dir, "raft")
 	}
-	var err error
 	s.cluster, err = cluster.Open(cluster.Config{
 		Store: s.store, Log: d.log, Dir: dir, Address: d.rpcAddr, Name: d.memberName(), Alone: d.cfg.Server.BootstrapExpect == 1,
 		Network: raftNetwork{s.mux.Raft(), d.dialer()},
@@ -68,13 +71,17 @@ func (d *daemon) buildServer() error {
 		Store: s.store, Proposer: s.cluster, Log: d.log, Now: time.Now, Interval: c.JobGCInterval,
 		Thresholds: reap.Thresholds{
 			Job: c.JobGCThreshold, Eval: c.EvalGCThreshold, BatchEval: c.BatchEvalGCThreshold,
-			Node: c.NodeGCThreshold, Deployment: c.DeploymentGCThreshold,
+			Node: c.NodeGCThreshold, Deployment: c.DeploymentGCThreshold, ACLToken: c.ACLTokenGCThreshold,
 		},
 	})
-	s.server = server.New(server.Config{
+	useCases := server.Config{
 		Store: s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Liveness: live, Collector: reaper,
 		Region: d.cfg.Region, Log: d.log, Now: time.Now, NewID: api.NewID,
-	})
+	}
+	if sealer != nil {
+		d.buildACL(&useCases, sealer)
+	}
+	s.server = server.New(useCases)
 	s.nodes = link.NewServer(link.ServerConfig{Backend: s.server, Log: d.log})
 
 	d.server = s

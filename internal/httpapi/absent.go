@@ -22,9 +22,6 @@ func (a *routes) absentRoutes() []web.Route {
 		{Methods: "GET", Pattern: "/v1/vars", Do: empty},
 		{Methods: "PUT POST", Pattern: "/v1/namespaces", Do: unsupported("namespaces can't be changed yet: there is only \"default\"")},
 		{Methods: "PUT POST", Pattern: "/v1/namespace", Do: unsupported("namespaces can't be changed yet: there is only \"default\"")},
-		{Methods: "*", Pattern: "/v1/acl/{rest...}", Do: func(*http.Request) (any, error) {
-			return nil, &api.Error{Code: api.CodeInvalid, Message: "ACL support disabled"}
-		}},
 		{Methods: "GET", Pattern: "/.well-known/jwks.json", Do: func(*http.Request) (any, error) {
 			return &web.Reply{
 				Value:  map[string][]struct{}{"keys": {}},

@@ -59,6 +59,7 @@ type Server interface {
 	Nodes
 	Operator
 	Locator
+	ACL
 }
 
 // Jobs reads jobs.
@@ -147,6 +148,29 @@ type Operator interface {
 	RemoveRaftPeer(ctx context.Context, token, address, id string) error
 	RaftServers(ctx context.Context, token string) ([]*api.RaftServer, error)
 	Members(ctx context.Context, token string) ([]*api.AgentMember, error)
+}
+
+// ACL reads and changes policies, roles and tokens.
+type ACL interface {
+	ACLEnabled() bool
+	BootstrapACL(ctx context.Context, secret string) (*api.ACLToken, uint64, error)
+	ACLPolicies(ctx context.Context, opts api.ListOptions) ([]*api.ACLPolicyListStub, api.Meta, error)
+	ACLPoliciesOfCaller(ctx context.Context, opts api.ListOptions) ([]*api.ACLPolicyListStub, api.Meta, error)
+	ACLPolicy(ctx context.Context, opts api.ListOptions, name string) (*api.ACLPolicy, api.Meta, error)
+	UpsertACLPolicy(ctx context.Context, token string, p *api.ACLPolicy) (index uint64, warnings []string, err error)
+	DeleteACLPolicy(ctx context.Context, token, name string) (index uint64, err error)
+	ACLTokens(ctx context.Context, opts api.ListOptions, global bool) ([]*api.ACLTokenListStub, api.Meta, error)
+	ACLToken(ctx context.Context, opts api.ListOptions, accessor string) (*api.ACLToken, api.Meta, error)
+	ACLTokenOfCaller(ctx context.Context, opts api.ListOptions) (*api.ACLToken, api.Meta, error)
+	UpsertACLToken(ctx context.Context, token string, t *api.ACLToken) (out *api.ACLToken, index uint64, warnings []string, err error)
+	DeleteACLToken(ctx context.Context, token, accessor string) (index uint64, err error)
+	ACLRoles(ctx context.Context, opts api.ListOptions) ([]*api.ACLRole, api.Meta, error)
+	ACLRole(ctx context.Context, opts api.ListOptions, id string) (*api.ACLRole, api.Meta, error)
+	ACLRoleByName(ctx context.Context, opts api.ListOptions, name string) (*api.ACLRole, api.Meta, error)
+	UpsertACLRole(ctx context.Context, token string, r *api.ACLRole) (role *api.ACLRole, index uint64, err error)
+	DeleteACLRole(ctx context.Context, token, id string) (index uint64, err error)
+	AddOneTimeToken(ctx context.Context, token string) (*api.OneTimeToken, uint64, error)
+	ExchangeOneTimeToken(ctx context.Context, secret string) (*api.ACLToken, uint64, error)
 }
 
 // Locator authorises what nodes answer and says which node does.

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,9 +16,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := &routes{Config: Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Server: struct{ Server }{}}}
-	rows := slices.Concat(a.agentRoutes(), a.clientRoutes(), a.jobRoutes(), a.allocRoutes(), a.evalRoutes(), a.deploymentRoutes(),
-		a.scalingRoutes(), a.nodeRoutes(), a.operatorRoutes(), a.absentRoutes())
-	for _, r := range rows {
+	for _, r := range a.table() {
 		path := strings.NewReplacer("{id}", ":id", "/{verb}", "", "/{rest...}", "", "/{$}", "").Replace(r.Pattern)
 		path = strings.TrimSuffix(path, "/:id")
 		last := path[strings.LastIndex(path, "/"):]

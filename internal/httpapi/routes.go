@@ -12,12 +12,19 @@ import (
 func New(cfg Config) http.Handler {
 	a := &routes{Config: cfg, answers: web.NewAnswers(maxAnswers), segments: web.NewSegments(maxSegments), tunnels: make(chan struct{}, maxTunnels)}
 	a.toServer = a.forwardProxy()
-	rows := slices.Concat(a.agentRoutes(), a.clientRoutes())
 	if cfg.Server == nil {
+		rows := append(a.agentRoutes(), a.clientRoutes()...)
 		rows = append(rows, web.Route{Methods: "*", Pattern: "/v1/", Raw: a.toServer})
 		return web.NewMux(cfg.Log, rows)
 	}
-	return web.NewMux(cfg.Log, slices.Concat(rows,
+	return web.NewMux(cfg.Log, a.table())
+}
+
+// table is every route of a server.
+func (a *routes) table() []web.Route {
+	return slices.Concat(
+		a.agentRoutes(),
+		a.clientRoutes(),
 		a.jobRoutes(),
 		a.allocRoutes(),
 		a.evalRoutes(),
@@ -25,8 +32,9 @@ func New(cfg Config) http.Handler {
 		a.scalingRoutes(),
 		a.nodeRoutes(),
 		a.operatorRoutes(),
+		a.aclRoutes(),
 		a.absentRoutes(),
-	))
+	)
 }
 
 // routes is the table's receiver.

@@ -10,8 +10,8 @@ import (
 	"github.com/drover-org/drover/internal/store"
 )
 
-// Config is what a Server needs. All fields are required but Authorizer
-// and Drivers.
+// Config is what a Server needs. All fields are required but Authorizer,
+// ACL and Drivers.
 type Config struct {
 	Store      *store.Store
 	Proposer   store.Proposer
@@ -19,6 +19,7 @@ type Config struct {
 	Liveness   Liveness
 	Collector  Collector
 	Authorizer Authorizer // nil: everybody may do everything
+	ACL        *ACL       // nil: there are no policies and tokens
 	Region     string
 	Drivers    []string // that this version has; a job may also name one that a node offers
 	Log        *slog.Logger

@@ -37,6 +37,16 @@ var commands = []struct {
 	{"SetSchedulerConfig", func() Command { return new(SetSchedulerConfig) }},
 	{"Reap", func() Command { return new(Reap) }},
 	{"DeleteEvals", func() Command { return new(DeleteEvals) }},
+	{"BootstrapACL", func() Command { return new(BootstrapACL) }},
+	{"UpsertACLPolicy", func() Command { return new(UpsertACLPolicy) }},
+	{"DeleteACLPolicy", func() Command { return new(DeleteACLPolicy) }},
+	{"UpsertACLToken", func() Command { return new(UpsertACLToken) }},
+	{"DeleteACLToken", func() Command { return new(DeleteACLToken) }},
+	{"UpsertACLRole", func() Command { return new(UpsertACLRole) }},
+	{"DeleteACLRole", func() Command { return new(DeleteACLRole) }},
+	{"AddOneTimeToken", func() Command { return new(AddOneTimeToken) }},
+	{"TakeOneTimeToken", func() Command { return new(TakeOneTimeToken) }},
+	{"ReapACL", func() Command { return new(ReapACL) }},
 }
 
 // compact is a command with a codec of its own: the ones there are many of.

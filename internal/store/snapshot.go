@@ -31,6 +31,11 @@ const (
 	recMetrics
 	recAlloc
 	recEnd
+	recACLPolicy
+	recACLRole
+	recACLToken
+	recOneTimeToken
+	recACLBootstrap
 )
 
 // maxRecord bounds a record when reading, against damaged files.
@@ -107,6 +112,7 @@ func (s *Snapshot) Persist(out io.Writer) error {
 	s.evals.Scan(func(i evalItem) bool { w.json(recEval, i.e); return w.err == nil })
 	s.deployments.Scan(func(i deployItem) bool { w.json(recDeployment, i.d); return w.err == nil })
 	s.allocs.Scan(func(i allocItem) bool { w.alloc(i.a); return w.err == nil })
+	s.persistACL(w)
 	w.record(recEnd, func(*enc) {})
 	if w.err != nil {
 		return fmt.Errorf("write snapshot: %w", w.err)
@@ -277,6 +283,8 @@ func (r *reader) take(kind uint64, d *dec) error {
 		r.metrics = append(r.metrics, m)
 	case recAlloc:
 		return r.alloc(d)
+	case recACLPolicy, recACLRole, recACLToken, recOneTimeToken, recACLBootstrap:
+		r.acl(kind, d)
 	case recEnd:
 		r.done = true
 	default:

@@ -22,6 +22,9 @@ const (
 	TableDeployments
 	TableScheduler
 	TableScaling
+	TableACLPolicies
+	TableACLTokens
+	TableACLRoles
 	numTables
 )
 
@@ -48,6 +51,13 @@ type tables struct {
 	deploysActive  *btree.BTreeG[*deployKey] // active ones, by ID
 
 	scheduler *api.SchedulerConfiguration
+
+	aclPolicies   *btree.BTreeG[*api.ACLPolicy] // by name
+	aclRoles      *btree.BTreeG[*api.ACLRole]   // by ID
+	aclTokens     *btree.BTreeG[*ACLToken]      // by accessor ID
+	aclTokensHash *btree.BTreeG[*ACLToken]      // by hash
+	oneTimeTokens *btree.BTreeG[*OneTimeToken]  // by hash
+	aclBootstrap  uint64                        // index of the last bootstrap
 
 	// freed holds per computed node class the last index at which one of its
 	// nodes gained room: what a blocked evaluation waits for. Replaced, never
@@ -80,6 +90,11 @@ func newTables() *tables {
 		deployments:    tree(func(a, b deployItem) bool { return cmpID(a.key.id, b.key.id) < 0 }),
 		deploymentsJob: tree(lessDeployJob),
 		deploysActive:  tree(func(a, b *deployKey) bool { return cmpID(a.id, b.id) < 0 }),
+		aclPolicies:    tree(func(a, b *api.ACLPolicy) bool { return a.Name < b.Name }),
+		aclRoles:       tree(func(a, b *api.ACLRole) bool { return a.ID < b.ID }),
+		aclTokens:      tree(lessToken),
+		aclTokensHash:  tree(lessTokenHash),
+		oneTimeTokens:  tree(lessOneTime),
 		scheduler:      api.DefaultSchedulerConfiguration(),
 	}
 }
@@ -103,6 +118,11 @@ func (t *tables) copy() *tables {
 	c.deployments = t.deployments.Copy()
 	c.deploymentsJob = t.deploymentsJob.Copy()
 	c.deploysActive = t.deploysActive.Copy()
+	c.aclPolicies = t.aclPolicies.Copy()
+	c.aclRoles = t.aclRoles.Copy()
+	c.aclTokens = t.aclTokens.Copy()
+	c.aclTokensHash = t.aclTokensHash.Copy()
+	c.oneTimeTokens = t.oneTimeTokens.Copy()
 	return &c
 }
 

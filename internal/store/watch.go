@@ -34,6 +34,13 @@ const (
 	kindScheduler
 	kindFreed
 	kindAssigned
+	kindACL
+	kindACLPolicies
+	kindACLPolicy
+	kindACLTokens
+	kindACLToken
+	kindACLRoles
+	kindACLRole
 )
 
 // KeyAllocs is any allocation.
@@ -99,6 +106,27 @@ func KeySchedulerConfig() Key { return Key{kind: kindScheduler} }
 
 // KeyFreed is room on any node; see Snapshot.Freed.
 func KeyFreed() Key { return Key{kind: kindFreed} }
+
+// KeyACL is anything that changes what a token may do.
+func KeyACL() Key { return Key{kind: kindACL} }
+
+// KeyACLPolicies is any policy.
+func KeyACLPolicies() Key { return Key{kind: kindACLPolicies} }
+
+// KeyACLPolicy is one policy.
+func KeyACLPolicy(name string) Key { return Key{kind: kindACLPolicy, a: name} }
+
+// KeyACLTokens is any token.
+func KeyACLTokens() Key { return Key{kind: kindACLTokens} }
+
+// KeyACLToken is one token.
+func KeyACLToken(accessor string) Key { return Key{kind: kindACLToken, a: accessor} }
+
+// KeyACLRoles is any role.
+func KeyACLRoles() Key { return Key{kind: kindACLRoles} }
+
+// KeyACLRole is one role.
+func KeyACLRole(id string) Key { return Key{kind: kindACLRole, a: id} }
 
 type touchSet map[Key]struct{}
 

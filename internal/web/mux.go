@@ -15,6 +15,8 @@ type Route struct {
 	Pattern string       // of http.ServeMux, without a method
 	Do      Handler      // answers with a value
 	Raw     http.Handler // writes its answer itself: streams, websockets, proxies
+	Needs   Needs        // what the caller must be allowed
+	Rows    []Route      // what Raw serves by more than the pattern; with patterns as if by it
 }
 
 // NewMux serves a route table: an unknown path is a 404 with an empty body, a

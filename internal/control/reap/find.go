@@ -14,12 +14,13 @@ type Thresholds struct {
 	BatchEval  time.Duration // of batch jobs
 	Node       time.Duration
 	Deployment time.Duration
+	ACLToken   time.Duration // since it expired
 }
 
 // DefaultThresholds are those that users of the API know.
 func DefaultThresholds() Thresholds {
 	return Thresholds{
-		Job: 4 * time.Hour, Eval: time.Hour, BatchEval: 24 * time.Hour, Node: 24 * time.Hour, Deployment: time.Hour,
+		Job: 4 * time.Hour, Eval: time.Hour, BatchEval: 24 * time.Hour, Node: 24 * time.Hour, Deployment: time.Hour, ACLToken: time.Hour,
 	}
 }
 

@@ -65,6 +65,32 @@ func (r *Reaper) reap(ctx context.Context, age Thresholds) error {
 		r.cfg.Log.Info("deleted what is over", "jobs", len(cmd.Jobs), "evals", len(cmd.Evals),
 			"allocs", len(cmd.Allocs), "deployments", len(cmd.Deployments), "nodes", len(cmd.Nodes))
 	}
+	return r.reapACL(ctx, age.ACLToken)
+}
+
+// reapACL deletes tokens that expired long ago, and one-time tokens that have
+// expired.
+func (r *Reaper) reapACL(ctx context.Context, age time.Duration) error {
+	snap, now := r.cfg.Store.Snapshot(), r.cfg.Now()
+	cmd := &store.ReapACL{Now: now.UnixNano()}
+	for row := range snap.ACLTokens() {
+		if row.Token.Expired(now.Add(-age)) && len(cmd.Tokens) < store.MaxReap {
+			cmd.Tokens = append(cmd.Tokens, row.Token.AccessorID)
+		}
+	}
+	waiting := 0
+	for o := range snap.OneTimeTokens() {
+		if !now.Before(o.ExpiresAt) {
+			waiting++
+		}
+	}
+	if len(cmd.Tokens)+waiting == 0 {
+		return nil
+	}
+	if _, err := r.cfg.Proposer.Propose(ctx, cmd); err != nil {
+		return fmt.Errorf("delete tokens that have expired: %w", err)
+	}
+	r.cfg.Log.Info("deleted tokens that have expired", "tokens", len(cmd.Tokens), "one_time_tokens", waiting)
 	return nil
 }
 

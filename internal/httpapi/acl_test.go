@@ -1,0 +1,438 @@
+package httpapi_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	sdk "github.com/hashicorp/nomad/api"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/auth"
+	"github.com/drover-org/drover/internal/httpapi"
+	"github.com/drover-org/drover/internal/server"
+	"github.com/drover-org/drover/internal/store/storetest"
+)
+
+// secured is a world with access control. Its clock is its own.
+type secured struct {
+	*world
+	now      time.Time
+	reset    uint64
+	sealer   *auth.Key
+	resolver *auth.Resolver
+	root     string // a management token
+}
+
+func newSecured(t *testing.T) *secured {
+	t.Helper()
+	log := storetest.New()
+	s := &secured{world: &world{t: t, store: log.Store, log: log}, now: start}
+	var err error
+	if s.sealer, err = auth.NewKey(); err != nil {
+		t.Fatal(err)
+	}
+	now := func() time.Time { return s.now }
+	s.resolver = auth.New(auth.Config{Store: s.store, Sealer: s.sealer, Log: quiet, Now: now})
+	s.server = server.New(server.Config{
+		Store: s.store, Proposer: s.log, Cluster: s, Liveness: s, Collector: s, Authorizer: s.resolver, Region: "global",
+		Drivers: []string{"raw_exec", "docker"}, Log: quiet, Now: now, NewID: api.NewID,
+		ACL: &server.ACL{
+			Rights: s.resolver, Sealer: s.sealer, MinTTL: time.Minute, MaxTTL: 24 * time.Hour,
+			ResetIndex: func() (uint64, error) { return s.reset, nil },
+		},
+	})
+	s.node = &fakeNode{id: nodeID, allocs: map[string]bool{}}
+	s.serve(httpapi.Config{
+		Log: quiet, Now: now, Agent: fakeAgent{}, Metrics: prometheus.NewRegistry(), Server: s.server, Node: s.node,
+		NodeConnected: func(string) bool { return false },
+	})
+	s.register(nodeID)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.resolver.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return s
+}
+
+// bootstrap makes the management token.
+func (s *secured) bootstrap() {
+	s.t.Helper()
+	var t api.ACLToken
+	s.send("PUT", "/v1/acl/bootstrap", "", &t)
+	s.root = t.SecretID
+}
+
+// as is call with a token.
+func (s *secured) as(token, method, target, body string) (int, string) {
+	s.t.Helper()
+	var header []string
+	if token != "" {
+		header = []string{"X-Nomad-Token", token}
+	}
+	status, text, _ := s.call(method, target, body, header...)
+	return status, text
+}
+
+// policy writes a policy and returns a token that has it.
+func (s *secured) policy(name, rules string) string {
+	s.t.Helper()
+	c := s.sdk(s.root)
+	if _, err := c.ACLPolicies().Upsert(&sdk.ACLPolicy{Name: name, Rules: rules}, nil); err != nil {
+		s.t.Fatal(err)
+	}
+	t, _, err := c.ACLTokens().Create(&sdk.ACLToken{Name: name, Type: "client", Policies: []string{name}}, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return t.SecretID
+}
+
+func (s *secured) sdk(token string) *sdk.Client {
+	s.t.Helper()
+	srv := httptest.NewServer(s.h)
+	s.t.Cleanup(srv.Close)
+	c, err := sdk.NewClient(&sdk.Config{Address: srv.URL, SecretID: token})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(c.Close)
+	return c
+}
+
+func TestACLsBootstrapOnce(t *testing.T) {
+	s := newSecured(t)
+	if status, text := s.as("", "PUT", "/v1/acl/bootstrap", `{"BootstrapSecret": "badtoken"}`); status != 400 || text != "invalid acl token" {
+		t.Errorf("%d %s", status, text)
+	}
+	const chosen = "2b778dd9-f5f1-6f29-b4b4-9a5fa948757a"
+	var first api.ACLToken
+	s.send("PUT", "/v1/acl/bootstrap", `{"BootstrapSecret": "`+chosen+`"}`, &first)
+	if first.SecretID != chosen || first.Type != "management" || !first.Global || first.AccessorID == "" || first.CreateIndex == 0 {
+		t.Errorf("%+v", first)
+	}
+	status, text := s.as("", "PUT", "/v1/acl/bootstrap", "")
+	if status != 400 || !strings.HasPrefix(text, "ACL bootstrap already done (reset index: ") {
+		t.Errorf("%d %s", status, text)
+	}
+	s.reset = first.CreateIndex
+	s.bootstrap()
+	if status, text := s.as("", "PUT", "/v1/acl/bootstrap", ""); status != 400 {
+		t.Errorf("the reset counts twice: %d %s", status, text)
+	}
+	if status, text := s.as(chosen, "GET", "/v1/acl/tokens", ""); status != 200 {
+		t.Errorf("the first token is gone: %d %s", status, text)
+	}
+}
+
+func TestTokensDecide(t *testing.T) {
+	s := newSecured(t)
+	if status, text := s.as("", "GET", "/v1/jobs", ""); status != 403 || text != `the anonymous policy lacks capability list-jobs in namespace "default": Permission denied` {
+		t.Errorf("before the bootstrap: %d %s", status, text)
+	}
+	s.bootstrap()
+	reader := s.policy("ro", `namespace "default" { policy = "read" }`)
+	for _, test := range []struct {
+		token, method, target string
+		status                int
+		text                  string
+	}{
+		{s.root, "GET", "/v1/jobs", 200, "[]"},
+		{reader, "GET", "/v1/jobs", 200, "[]"},
+		{reader, "GET", "/v1/nodes", 403, `token "ro" lacks capability node:read: Permission denied`},
+		{reader, "GET", "/v1/acl/tokens", 403, `token "ro" is no management token: Permission denied`},
+		{reader, "GET", "/v1/jobs?namespace=other", 403, `token "ro" lacks capability list-jobs in namespace "other": Permission denied`},
+		{noID, "GET", "/v1/jobs", 403, "ACL token not found"},
+	} {
+		if status, text := s.as(test.token, test.method, test.target, ""); status != test.status || text != test.text {
+			t.Errorf("%s %s: %d %s", test.method, test.target, status, text)
+		}
+	}
+	if status, _, _ := s.call("GET", "/v1/jobs", "", "Authorization", "Bearer "+reader); status != 200 {
+		t.Errorf("bearer: %d", status)
+	}
+
+	// What changes counts from the next request on.
+	c := s.sdk(s.root)
+	if _, err := c.ACLPolicies().Upsert(&sdk.ACLPolicy{Name: "ro", Rules: `node { policy = "read" }`}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := s.as(reader, "GET", "/v1/jobs", ""); status != 403 {
+		t.Errorf("after the policy changed: %d", status)
+	}
+	if status, _ := s.as(reader, "GET", "/v1/nodes", ""); status != 200 {
+		t.Errorf("after the policy changed: %d", status)
+	}
+	if _, err := c.ACLPolicies().Upsert(&sdk.ACLPolicy{Name: "anonymous", Rules: `namespace "*" { policy = "read" }`}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := s.as("", "GET", "/v1/jobs", ""); status != 200 {
+		t.Errorf("with an anonymous policy: %d", status)
+	}
+	if status, _ := s.as(noID, "GET", "/v1/jobs", ""); status != 403 {
+		t.Error("an unknown token is taken for none")
+	}
+}
+
+func TestTokensExpire(t *testing.T) {
+	s := newSecured(t)
+	s.bootstrap()
+	c := s.sdk(s.root)
+	token, _, err := c.ACLTokens().Create(&sdk.ACLToken{Name: "short", Type: "management", ExpirationTTL: time.Hour}, nil)
+	if err != nil || token.ExpirationTime == nil || !token.ExpirationTime.Equal(start.Add(time.Hour)) || token.ExpirationTTL != time.Hour {
+		t.Fatalf("%+v %v", token, err)
+	}
+	s.now = start.Add(time.Hour - 1)
+	if status, _ := s.as(token.SecretID, "GET", "/v1/jobs", ""); status != 200 {
+		t.Errorf("just before: %d", status)
+	}
+	s.now = start.Add(time.Hour)
+	if status, text := s.as(token.SecretID, "GET", "/v1/jobs", ""); status != 403 || text != "ACL token expired" {
+		t.Errorf("expired: %d %s", status, text)
+	}
+	for body, want := range map[string]string{
+		`{"Type": "management", "ExpirationTTL": "59s"}`:                                          "ExpirationTTL lets the token live 59s: it must be 1m0s to 24h0m0s",
+		`{"Type": "management", "ExpirationTTL": "25h"}`:                                          "ExpirationTTL lets the token live 25h0m0s",
+		`{"Type": "management", "ExpirationTime": "2020-01-01T00:00:00Z"}`:                        "ExpirationTime lets the token live -",
+		`{"Type": "management", "ExpirationTTL": "1h", "ExpirationTime": "2026-11-23T23:30:00Z"}`: "are both given",
+		`{"Type": "boss"}`:                             `Type is "boss": it must be "client" or "management"`,
+		`{"Type": "client"}`:                           "Policies and Roles are empty",
+		`{"Type": "management", "Policies": ["a"]}`:    "a management token may do everything",
+		`{"Type": "client", "Roles": [{"Name": "x"}]}`: `there is no role "x"`,
+		`{"Type": "client", "Roles": [{"ID": "x"}]}`:   `there is no role with ID "x"`,
+		`{"Type": "management", "AccessorID": "` + noID + `", "SecretID": "` + otherID + `"}`:         "only a client token may bring its own secret",
+		`{"Type": "client", "Policies": ["a"], "AccessorID": "` + noID + `", "SecretID": "guess-me"}`: "SecretID must be a random UUID",
+		`{"Type": "client", "Policies": ["a"], "SecretID": "` + otherID + `"}`:                        "AccessorID must be as well",
+		`{"Type": "client", "Policies": ["a"], "Name": "` + strings.Repeat("x", 257) + `"}`:           "Name has 257 bytes",
+	} {
+		if status, text := s.as(s.root, "PUT", "/v1/acl/token", body); status != 400 || !strings.Contains(text, want) || strings.Contains(text, "guess-me") {
+			t.Errorf("%s: %d %s", body, status, text)
+		}
+	}
+}
+
+// The state and the log never hold a secret in clear.
+func TestSecretsAreSealed(t *testing.T) {
+	s := newSecured(t)
+	s.bootstrap()
+	token := s.policy("ci", `namespace "default" { policy = "read" }`)
+	ott, _, err := s.sdk(token).ACLTokens().UpsertOneTimeToken(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var disk strings.Builder
+	if err := s.store.Snapshot().Persist(&disk); err != nil {
+		t.Fatal(err)
+	}
+	for name, secret := range map[string]string{"root": s.root, "client": token, "one-time": ott.OneTimeSecretID} {
+		if strings.Contains(disk.String(), secret) {
+			t.Errorf("the snapshot holds the %s secret", name)
+		}
+	}
+	// It is shown to management and to its owner, and in no list.
+	self, _, err := s.sdk(token).ACLTokens().Self(nil)
+	if err != nil || self.SecretID != token || self.Name != "ci" {
+		t.Errorf("self: %+v %v", self, err)
+	}
+	if info, _, err := s.sdk(s.root).ACLTokens().Info(self.AccessorID, nil); err != nil || info.SecretID != token {
+		t.Errorf("management: %v", err)
+	}
+	if _, text := s.as(s.root, "GET", "/v1/acl/tokens", ""); strings.Contains(text, token) || strings.Contains(text, "SecretID") {
+		t.Errorf("the list: %s", text)
+	}
+	var root string
+	for row := range s.store.Snapshot().ACLTokens() {
+		if row.Token.Type == "management" {
+			root = row.Token.AccessorID
+		}
+	}
+	status, denied := s.as(token, "GET", "/v1/acl/token/"+root, "")
+	status2, denied2 := s.as(token, "GET", "/v1/acl/token/"+noID, "")
+	if status != 403 || status2 != 403 || strings.ReplaceAll(denied, root, "") != strings.ReplaceAll(denied2, noID, "") {
+		t.Errorf("others: %d %s, %d %s", status, denied, status2, denied2)
+	}
+}
+
+func TestOneTimeTokens(t *testing.T) {
+	s := newSecured(t)
+	s.bootstrap()
+	token := s.policy("ci", `namespace "default" { policy = "read" }`)
+	mine := s.sdk(token)
+	ott, _, err := mine.ACLTokens().UpsertOneTimeToken(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := s.sdk("")
+	got, _, err := nobody.ACLTokens().ExchangeOneTimeToken(ott.OneTimeSecretID, nil)
+	if err != nil || got.SecretID != token {
+		t.Fatalf("%+v %v", got, err)
+	}
+	if _, _, err := nobody.ACLTokens().ExchangeOneTimeToken(ott.OneTimeSecretID, nil); err == nil {
+		t.Error("it counts twice")
+	}
+	ott, _, err = mine.ACLTokens().UpsertOneTimeToken(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.now = s.now.Add(10 * time.Minute)
+	before := len(s.log.Log())
+	if _, _, err := nobody.ACLTokens().ExchangeOneTimeToken(ott.OneTimeSecretID, nil); err == nil {
+		t.Error("it counts after ten minutes")
+	}
+	if _, _, err := nobody.ACLTokens().ExchangeOneTimeToken(noID, nil); err == nil || len(s.log.Log()) != before+1 {
+		t.Error("a guess reaches the log")
+	}
+	if _, _, err := nobody.ACLTokens().UpsertOneTimeToken(nil); err == nil {
+		t.Error("without a token")
+	}
+}
+
+func TestRoles(t *testing.T) {
+	s := newSecured(t)
+	s.bootstrap()
+	c := s.sdk(s.root)
+	if _, _, err := c.ACLRoles().Create(&sdk.ACLRole{Name: "dev", Policies: []*sdk.ACLRolePolicyLink{{Name: "ro"}}}, nil); err == nil || !strings.Contains(err.Error(), `there is no policy "ro"`) {
+		t.Errorf("a role of a missing policy: %v", err)
+	}
+	if _, err := c.ACLPolicies().Upsert(&sdk.ACLPolicy{Name: "ro", Rules: `namespace "default" { policy = "read" }`}, nil); err != nil {
+		t.Fatal(err)
+	}
+	role, _, err := c.ACLRoles().Create(&sdk.ACLRole{Name: "dev", Policies: []*sdk.ACLRolePolicyLink{{Name: "ro"}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.ACLRoles().Create(&sdk.ACLRole{Name: "dev", Policies: []*sdk.ACLRolePolicyLink{{Name: "ro"}}}, nil); err == nil {
+		t.Error("a name twice")
+	}
+	token, _, err := c.ACLTokens().Create(&sdk.ACLToken{Name: "bob", Type: "client", Roles: []*sdk.ACLTokenRoleLink{{Name: "dev"}}}, nil)
+	if err != nil || len(token.Roles) != 1 || token.Roles[0].ID != role.ID || token.Roles[0].Name != "dev" {
+		t.Fatalf("%+v %v", token, err)
+	}
+	bob := s.sdk(token.SecretID)
+	if _, _, err := bob.Jobs().List(nil); err != nil {
+		t.Error(err)
+	}
+	own, _, err := bob.ACLRoles().List(nil)
+	if err != nil || len(own) != 1 {
+		t.Errorf("own roles: %v %v", own, err)
+	}
+	if _, _, err := bob.ACLRoles().GetByName("dev", nil); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := bob.ACLRoles().GetByName("none", nil); err == nil || !strings.Contains(err.Error(), "403") {
+		t.Errorf("another's role: %v", err)
+	}
+	policies, _, err := bob.ACLPolicies().Self(nil)
+	if err != nil || len(policies) != 1 || policies[0].Name != "ro" {
+		t.Errorf("own policies: %v %v", policies, err)
+	}
+	if _, err := c.ACLRoles().Delete(role.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := bob.Jobs().List(nil); err == nil {
+		t.Error("the role is gone and still counts")
+	}
+	self, _, err := bob.ACLTokens().Self(nil)
+	if err != nil || len(self.Roles) != 0 {
+		t.Errorf("the link to a deleted role: %+v %v", self, err)
+	}
+}
+
+func TestTokenLists(t *testing.T) {
+	s := newSecured(t)
+	s.bootstrap()
+	c := s.sdk(s.root)
+	for range 4 {
+		if _, _, err := c.ACLTokens().Create(&sdk.ACLToken{Type: "client", Policies: []string{"p"}}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all []*sdk.ACLTokenListStub
+	for next := ""; ; {
+		page, meta, err := c.ACLTokens().List(&sdk.QueryOptions{PerPage: 2, NextToken: next})
+		if err != nil || len(page) > 2 {
+			t.Fatal(page, err)
+		}
+		all = append(all, page...)
+		if next = meta.NextToken; next == "" {
+			break
+		}
+	}
+	if len(all) != 5 || !slices.IsSortedFunc(all, func(a, b *sdk.ACLTokenListStub) int { return strings.Compare(a.AccessorID, b.AccessorID) }) {
+		t.Errorf("%d tokens in pages", len(all))
+	}
+	global, _, err := c.ACLTokens().List(&sdk.QueryOptions{Params: map[string]string{"global": "true"}})
+	if err != nil || len(global) != 1 || global[0].Name != "Bootstrap Token" {
+		t.Errorf("global: %v %v", global, err)
+	}
+	filtered, _, err := c.ACLTokens().List(&sdk.QueryOptions{Filter: `Type == "client"`, Prefix: ""})
+	if err != nil || len(filtered) != 4 {
+		t.Errorf("filter: %d %v", len(filtered), err)
+	}
+	if status, text := s.as(s.root, "GET", "/v1/acl/tokens?filter=SecretID+%3D%3D+%22x%22", ""); status != 400 {
+		t.Errorf("a filter on secrets: %d %s", status, text)
+	}
+}
+
+// What goes on is told of changes within a moment.
+func TestChangesEndWhatGoesOn(t *testing.T) {
+	for name, change := range map[string]func(*secured, *sdk.Client, string){
+		"token deleted": func(s *secured, c *sdk.Client, accessor string) { _, _ = c.ACLTokens().Delete(accessor, nil) },
+		"policy changed": func(s *secured, c *sdk.Client, _ string) {
+			_, _ = c.ACLPolicies().Upsert(&sdk.ACLPolicy{Name: "ro", Rules: `node { policy = "read" }`}, nil)
+		},
+		"policy deleted": func(s *secured, c *sdk.Client, _ string) { _, _ = c.ACLPolicies().Delete("ro", nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSecured(t)
+			s.bootstrap()
+			token := s.policy("ro", `namespace "default" { policy = "read" }`)
+			c := s.sdk(s.root)
+			self, _, err := s.sdk(token).ACLTokens().Self(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel, err := s.server.While(t.Context(), token, func(ctx context.Context) error {
+				return s.resolver.Authorize(ctx, token, api.CapReadJob, "default")
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cancel()
+			// An unrelated change leaves it alone.
+			if _, err := c.ACLPolicies().Upsert(&sdk.ACLPolicy{Name: "other", Rules: `node { policy = "read" }`}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if ctx.Err() != nil {
+				t.Fatal("an unrelated change ended it")
+			}
+			change(s, c, self.AccessorID)
+			<-ctx.Done()
+			if cause := context.Cause(ctx); !errors.Is(cause, &api.Error{Code: api.CodeForbidden}) {
+				t.Errorf("ended by %v", cause)
+			}
+		})
+	}
+}
+
+func TestACLsSwitchedOff(t *testing.T) {
+	w := newWorld(t)
+	for _, route := range []string{"PUT /v1/acl/bootstrap", "GET /v1/acl/policies", "GET /v1/acl/tokens", "GET /v1/acl/token/self", "GET /v1/acl/roles", "PUT /v1/acl/token/onetime", "GET /v1/acl/nonsense"} {
+		method, path, _ := strings.Cut(route, " ")
+		if status, text, _ := w.call(method, path, ""); status != http.StatusBadRequest || text != "ACL support disabled" {
+			t.Errorf("%s: %d %s", route, status, text)
+		}
+	}
+}
