@@ -168,7 +168,12 @@ func (c *Client) call(ctx context.Context, method, path string, params url.Value
 	if err := refusal(resp); err != nil {
 		return api.Meta{}, err
 	}
-	meta := metaOf(resp.Header)
+	return metaOf(resp.Header), decodeAnswer(ctx, resp, out)
+}
+
+// decodeAnswer decodes a successful answer into out, or drops it when out is
+// nil.
+func decodeAnswer(ctx context.Context, resp *http.Response, out any) (err error) {
 	if out == nil {
 		_, err = io.Copy(io.Discard, resp.Body)
 	} else {
@@ -177,13 +182,13 @@ func (c *Client) call(ctx context.Context, method, path string, params url.Value
 			err = nil // an empty body stands for nothing to tell
 		}
 	}
-	if err != nil {
-		if ctx.Err() != nil {
-			return meta, ctx.Err()
-		}
-		return meta, api.Errorf(api.CodeUnavailable, "the answer to %s %s broke off: %w", method, path, err)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
-	return meta, nil
+	return api.Errorf(api.CodeUnavailable, "the answer to %s %s broke off: %w", resp.Request.Method, resp.Request.URL.Path, err)
 }
 
 // read is a GET with the options every read takes.

@@ -46,9 +46,21 @@ func (a Allocs) Exec(ctx context.Context, alloc string, o *ExecOptions) (*api.Ex
 		return nil, api.Errorf(api.CodeInvalid, "command: %w", err)
 	}
 	params := url.Values{"command": {string(command)}, "task": {o.Task}, "tty": {strconv.FormatBool(o.TTY)}}
+	conn, err := a.dial(ctx, alloc, "exec", params)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.CloseNow() }()
+	conn.SetReadLimit(execFrameLimit)
+	s := &execSession{conn: conn, opts: o}
+	return s.run(ctx)
+}
+
+// dial opens a websocket to an allocation.
+func (a Allocs) dial(ctx context.Context, alloc, verb string, params url.Values) (*websocket.Conn, error) {
 	header := http.Header{}
 	a.c.authorise(header)
-	conn, resp, err := websocket.Dial(ctx, a.c.url(nodeAllocPath(alloc, "exec"), params), &websocket.DialOptions{
+	conn, resp, err := websocket.Dial(ctx, a.c.url(nodeAllocPath(alloc, verb), params), &websocket.DialOptions{
 		HTTPClient: a.c.http, HTTPHeader: header, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
@@ -57,10 +69,7 @@ func (a Allocs) Exec(ctx context.Context, alloc string, o *ExecOptions) (*api.Ex
 		}
 		return nil, a.c.unreachable(ctx, err)
 	}
-	defer func() { _ = conn.CloseNow() }()
-	conn.SetReadLimit(execFrameLimit)
-	s := &execSession{conn: conn, opts: o}
-	return s.run(ctx)
+	return conn, nil
 }
 
 type execSession struct {

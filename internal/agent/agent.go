@@ -107,6 +107,7 @@ type Agent struct {
 	node     atomic.Pointer[api.Node]
 	host     hostSampler
 	streams  semaphore
+	copies   semaphore
 	watches  atomic.Pointer[watchHub] // nil outside Run
 
 	closing  chan struct{}  // closed when Run ends
@@ -133,7 +134,7 @@ func New(c Config) (*Agent, error) {
 	a := &Agent{
 		cfg: c, log: c.Log, runners: map[string]*runner{}, collected: map[string]*api.AllocUpdate{},
 		drivers: map[string]*api.DriverInfo{}, driversKnown: make(chan struct{}), wake: make(chan struct{}, 1),
-		closing: make(chan struct{}), open: map[*session]context.CancelCauseFunc{}, streams: newSemaphore(c.MaxStreams),
+		closing: make(chan struct{}), open: map[*session]context.CancelCauseFunc{}, streams: newSemaphore(c.MaxStreams), copies: newSemaphore(maxCopies),
 	}
 	var err error
 	if a.identity, err = localdb.LoadIdentity(c.StateDir); err != nil {

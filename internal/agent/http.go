@@ -18,6 +18,9 @@ func (a *Agent) Handler() http.Handler {
 	const alloc, files = "/v1/client/allocation/{id}/", "/v1/client/fs/"
 	routes := []web.Route{
 		{Methods: "GET", Pattern: alloc + "exec", Raw: raw(a.serveExec)},
+		{Methods: "GET", Pattern: alloc + "port-forward", Raw: raw(a.serveForward)},
+		{Methods: "GET", Pattern: alloc + "copy", Raw: raw(a.copyOut)},
+		{Methods: "PUT POST", Pattern: alloc + "copy", Do: a.copyIn},
 		{Methods: "GET", Pattern: alloc + "stats", Do: a.allocStats},
 		{Methods: "GET", Pattern: alloc + "checks", Do: a.checks},
 		{Methods: "PUT POST", Pattern: alloc + "signal", Do: a.signal},

@@ -14,6 +14,9 @@ func (a *routes) clientRoutes() []web.Route {
 	fs := "/v1/client/fs/"
 	rows := []web.Route{
 		{Methods: "GET", Pattern: alloc + "exec", Raw: a.tunnel(api.CapAllocExec)},
+		{Methods: "GET", Pattern: alloc + "port-forward", Raw: a.tunnel(api.CapAllocPortForward)},
+		{Methods: "GET", Pattern: alloc + "copy", Raw: a.onAlloc(api.CapAllocCopy, api.CapReadFS)},
+		{Methods: "PUT POST", Pattern: alloc + "copy", Raw: a.onAlloc(api.CapAllocCopy)},
 		{Methods: "GET", Pattern: alloc + "stats", Raw: a.onAlloc(api.CapReadJob)},
 		{Methods: "GET", Pattern: alloc + "checks", Raw: a.onAlloc(api.CapReadJob)},
 		{Methods: "PUT POST", Pattern: alloc + "signal", Raw: a.onAlloc(api.CapAllocLifecycle)},
@@ -40,7 +43,8 @@ func (a *routes) clientRoutes() []web.Route {
 }
 
 // onAlloc makes a handler of what the node of the path's allocation answers.
-func (a *routes) onAlloc(c api.Capability) http.Handler {
+// It takes all of caps.
+func (a *routes) onAlloc(caps ...api.Capability) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.PathValue("id")
 		if a.Server == nil {
@@ -51,10 +55,13 @@ func (a *routes) onAlloc(c api.Capability) http.Handler {
 			a.toServer.ServeHTTP(w, r)
 			return
 		}
-		nodeID, err := a.Server.LocateAlloc(r.Context(), web.Token(r), c, id)
-		if err != nil {
-			web.WriteError(w, err)
-			return
+		var nodeID string
+		for _, c := range caps {
+			var err error
+			if nodeID, err = a.Server.LocateAlloc(r.Context(), web.Token(r), c, id); err != nil {
+				web.WriteError(w, err)
+				return
+			}
 		}
 		a.serveNode(w, r, nodeID)
 	})

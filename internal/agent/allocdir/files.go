@@ -101,6 +101,23 @@ func (d *Dir) OpenDir(name string) (*os.File, error) {
 	return f, nil
 }
 
+// Parent returns the directory that holds the last name of a path, and that
+// name, "." for the allocation itself. The caller closes it.
+func (d *Dir) Parent(name string) (*os.Root, string, error) { return d.walk(name) }
+
+// Root returns a directory to work in. The caller closes it.
+func (d *Dir) Root(name string) (*os.Root, error) {
+	parent, last, err := d.walk(name)
+	if err != nil {
+		return nil, err
+	}
+	if last == "." {
+		return parent, nil
+	}
+	defer func() { _ = parent.Close() }()
+	return step(parent, last, name)
+}
+
 func describe(info fs.FileInfo) *api.AllocFileInfo {
 	return &api.AllocFileInfo{
 		Name: info.Name(), IsDir: info.IsDir(), Size: info.Size(), FileMode: info.Mode().String(), ModTime: info.ModTime(),
@@ -212,11 +229,19 @@ func split(name string) ([]string, error) {
 		return nil, nil
 	}
 	parts := strings.Split(clean, "/")
-	if parts[0] == stateName || len(parts) > 1 && parts[0] != SharedName && parts[1] == SecretsName {
+	if private(parts) {
 		return nil, api.Errorf(api.CodeForbidden, "Reading secret file prohibited: %q", name)
 	}
 	return parts, nil
 }
+
+func private(parts []string) bool {
+	return parts[0] == stateName || len(parts) > 1 && parts[0] != SharedName && parts[1] == SecretsName
+}
+
+// Private reports whether a clean path within an allocation is for tasks and
+// drivers alone.
+func Private(name string) bool { return private(strings.Split(name, "/")) }
 
 func plain(name string, info fs.FileInfo) error {
 	switch {
