@@ -34,7 +34,7 @@ ports that were granted to the allocation can be reached. Without LOCAL, or with
 
 It takes the capability alloc-port-forward.`,
 		flags: func(fs *flag.FlagSet) {
-			fs.StringVar(&address, "address", "127.0.0.1", "listen on `ADDRESS`; another than a loopback one lets others in")
+			fs.StringVar(&address, "bind", "127.0.0.1", "listen on `ADDRESS`; another than a loopback one lets others in")
 		},
 		run: func(ctx context.Context, e *env, args []string) error { return runPortForward(ctx, e, address, args) },
 	}
