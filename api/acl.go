@@ -183,6 +183,15 @@ type ACLExplainRequest struct {
 	Variable   string // path of a variable in the namespace
 }
 
+// ACLAsk is one part of what a request needs: any one of the capabilities.
+type ACLAsk struct {
+	Any      []Capability // none: whatever token there is will do
+	Object   string       // what they are asked for, as in ACLExplainRequest
+	Variable string
+	Noun, ID string // of the object whose namespace takes the place of Object; "" for none
+	Filters  bool   // whoever lacks them is answered, without what he may not see
+}
+
 // ACLExplanation says how the policies decide.
 type ACLExplanation struct {
 	Allowed    bool

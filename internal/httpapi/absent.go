@@ -15,14 +15,14 @@ func (a *routes) absentRoutes() []web.Route {
 		return []struct{}{}, api.Meta{Index: 1, KnownLeader: a.Server.Leader() != ""}, nil
 	})
 	return []web.Route{
-		{Methods: "GET", Pattern: "/v1/volumes", Do: empty},
-		{Methods: "GET", Pattern: "/v1/plugins", Do: empty},
-		{Methods: "GET", Pattern: "/v1/services", Do: empty},
-		{Methods: "GET", Pattern: "/v1/service/{id}", Do: empty},
-		{Methods: "GET", Pattern: "/v1/vars", Do: empty},
-		{Methods: "PUT POST", Pattern: "/v1/namespaces", Do: unsupported("namespaces can't be changed yet: there is only \"default\"")},
-		{Methods: "PUT POST", Pattern: "/v1/namespace", Do: unsupported("namespaces can't be changed yet: there is only \"default\"")},
-		{Methods: "GET", Pattern: "/.well-known/jwks.json", Do: func(*http.Request) (any, error) {
+		{Methods: "GET", Pattern: "/v1/volumes", Needs: web.Everyone(), Do: empty},
+		{Methods: "GET", Pattern: "/v1/plugins", Needs: web.Everyone(), Do: empty},
+		{Methods: "GET", Pattern: "/v1/services", Needs: web.Everyone(), Do: empty},
+		{Methods: "GET", Pattern: "/v1/service/{id}", Needs: web.Everyone(), Do: empty},
+		{Methods: "GET", Pattern: "/v1/vars", Needs: web.Everyone(), Do: empty},
+		{Methods: "PUT POST", Pattern: "/v1/namespaces", Needs: web.Everyone(), Do: unsupported("namespaces can't be changed yet: there is only \"default\"")},
+		{Methods: "PUT POST", Pattern: "/v1/namespace", Needs: web.Everyone(), Do: unsupported("namespaces can't be changed yet: there is only \"default\"")},
+		{Methods: "GET", Pattern: "/.well-known/jwks.json", Needs: web.Everyone(), Do: func(*http.Request) (any, error) {
 			return &web.Reply{
 				Value:  map[string][]struct{}{"keys": {}},
 				Header: http.Header{"Cache-Control": {"public, max-age=60"}},

@@ -55,6 +55,8 @@ func (a *routes) aclRoutes() []web.Route {
 		{Methods: "PUT POST", Pattern: "/v1/acl/role/{id}", Needs: manage, Do: a.upsertRole},
 		{Methods: "DELETE", Pattern: "/v1/acl/role/{id}", Needs: manage, Do: deleteByID(a.Server.DeleteACLRole)},
 
+		{Methods: "PUT POST", Pattern: "/v1/acl/explain", Needs: own, Do: a.explainACL},
+
 		{Methods: "*", Pattern: "/v1/acl/{rest...}", Needs: web.Everyone(), Do: func(*http.Request) (any, error) {
 			if !a.Server.ACLEnabled() {
 				return nil, &api.Error{Code: api.CodeInvalid, Message: "ACL support disabled"}

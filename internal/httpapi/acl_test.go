@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -434,5 +435,54 @@ func TestACLsSwitchedOff(t *testing.T) {
 		if status, text, _ := w.call(method, path, ""); status != http.StatusBadRequest || text != "ACL support disabled" {
 			t.Errorf("%s: %d %s", route, status, text)
 		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	w := newMatrixWorld(t, "default")
+	explain := func(token, body string) *api.ACLExplanation {
+		t.Helper()
+		status, text := w.as(token, "PUT", "/v1/acl/explain", body)
+		if status != 200 {
+			t.Fatalf("%s: %d %s", body, status, text)
+		}
+		out := &api.ACLExplanation{}
+		if err := json.Unmarshal([]byte(text), out); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for _, test := range []struct{ token, body, route, summary string }{
+		{"w", `{"Method": "DELETE", "Path": "/v1/job/a/b?purge=true"}`, "DELETE /v1/job/{id}", `purge-job: namespace "default" allows it: submit-job contains it`},
+		{"r", `{"Method": "put", "Path": "/v1/jobs"}`, "PUT /v1/jobs", `register-job is missing: namespace "default" is the most specific rule about namespace "default" and does not list it`},
+		{"r", `{"Method": "GET", "Path": "/v1/jobs?namespace=x"}`, "GET /v1/jobs", `list-jobs is missing: no rule of the policies is about namespace "x"`},
+		{"r", `{"Method": "GET", "Path": "/v1/allocation/` + matrixAlloc + `"}`, "GET /v1/allocation/{id}", `read-job: namespace "default" allows it`},
+		{"o", `{"Method": "GET", "Path": "/v1/node/pool/gpu/nodes"}`, "GET /v1/node/pool/{id}/nodes", `node:read: node allows it; node_pool:read: node_pool "*" allows it`},
+		{"r", `{"Method": "GET", "Path": "/v1/acl/tokens"}`, "GET /v1/acl/tokens", `management is missing: only a management token has it, no policy does`},
+		{"n", `{"Method": "GET", "Path": "/v1/status/leader"}`, "GET /v1/status/leader", "everybody may do that"},
+		{"n", `{"Method": "GET", "Path": "/v1/acl/token/self"}`, "GET /v1/acl/token/self", "any token may do that, and nobody else"},
+		{"m", `{"Capability": "operator:write"}`, "", "operator:write: a management token may do everything"},
+		{"m", `{"Capability": "node:read", "AccessorID": "` + matrixToken + `"}`, "", "node:read: node allows it"},
+		{"m", `{"Capability": "node:read", "AccessorID": "anonymous"}`, "", "node:read is missing: no rule of the policies is about node"},
+	} {
+		if out := explain(w.tokens[test.token], test.body); out.Route != test.route || out.Summary != test.summary || out.Allowed == strings.Contains(test.summary, "missing") {
+			if test.summary != "any token may do that, and nobody else" || out.Allowed {
+				t.Errorf("%s of %s:\n%+v", test.body, test.token, out)
+			}
+		}
+	}
+	for body, want := range map[string]string{
+		`{}`: "give Method and Path, or Capability",
+		`{"Method": "GET", "Path": "/v1/nonsense"}`:                        "there is no route GET /v1/nonsense",
+		`{"Method": "GET", "Path": "/v1/allocation/` + noID + `"}`:         "alloc not found",
+		`{"Capability": "node:read", "AccessorID": "` + matrixToken + `"}`: "only a management token may read token",
+	} {
+		if status, text := w.as(w.tokens["r"], "PUT", "/v1/acl/explain", body); status < 400 || !strings.Contains(text, want) {
+			t.Errorf("%s: %d %s", body, status, text)
+		}
+	}
+	// Somebody without rights learns nothing of an object.
+	if status, text := w.as("", "PUT", "/v1/acl/explain", `{"Method": "GET", "Path": "/v1/allocation/`+matrixAlloc+`"}`); status != 404 || text != "alloc not found" {
+		t.Errorf("%d %s", status, text)
 	}
 }

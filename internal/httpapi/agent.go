@@ -11,19 +11,19 @@ import (
 // agentRoutes are answered by every agent for itself.
 func (a *routes) agentRoutes() []web.Route {
 	return []web.Route{
-		{Methods: "GET", Pattern: "/v1/agent/self", Do: a.self},
-		{Methods: "GET", Pattern: "/v1/agent/health", Do: a.health},
-		{Methods: "GET", Pattern: "/v1/agent/servers", Do: a.servers},
-		{Methods: "GET", Pattern: "/v1/agent/schedulers", Do: a.schedulers},
-		{Methods: "GET", Pattern: "/v1/metrics", Raw: a.metrics()},
+		{Methods: "GET", Pattern: "/v1/agent/self", Needs: web.Region(api.CapAgentRead), Do: a.self},
+		{Methods: "GET", Pattern: "/v1/agent/health", Needs: web.Everyone(), Do: a.health},
+		{Methods: "GET", Pattern: "/v1/agent/servers", Needs: web.Region(api.CapAgentRead), Do: a.servers},
+		{Methods: "GET", Pattern: "/v1/agent/schedulers", Needs: web.Region(api.CapAgentRead), Do: a.schedulers},
+		{Methods: "GET", Pattern: "/v1/metrics", Needs: web.Everyone(), Raw: a.metrics()},
 	}
 }
 
-// allowed checks a right that no object has a say in. A pure node has no
-// policies to ask; what it tells of itself needs none.
+// allowed checks a right that no object has a say in. A pure node knows no
+// policies, so it asks a server.
 func (a *routes) allowed(r *http.Request, c api.Capability) error {
 	if a.Server == nil {
-		return nil
+		return a.askServer(r, c)
 	}
 	return a.Server.Authorize(r.Context(), web.Token(r), c)
 }

@@ -12,14 +12,14 @@ import (
 
 func (a *routes) allocRoutes() []web.Route {
 	return []web.Route{
-		{Methods: "GET", Pattern: "/v1/allocations", Do: a.listAllocs},
-		{Methods: "GET", Pattern: "/v1/allocation/{id}", Do: a.readAlloc},
-		{Methods: "PUT POST", Pattern: "/v1/allocation/{id}/stop", Do: a.stopAlloc},
-		{Methods: "GET", Pattern: "/v1/allocation/{id}/services", Do: read(func(r *http.Request, o api.ListOptions, id string) ([]struct{}, api.Meta, error) {
+		{Methods: "GET", Pattern: "/v1/allocations", Needs: web.Namespace(api.CapReadJob), Do: a.listAllocs},
+		{Methods: "GET", Pattern: "/v1/allocation/{id}", Needs: web.Object(api.CapReadJob), Do: a.readAlloc},
+		{Methods: "PUT POST", Pattern: "/v1/allocation/{id}/stop", Needs: web.Object(api.CapAllocLifecycle), Do: a.stopAlloc},
+		{Methods: "GET", Pattern: "/v1/allocation/{id}/services", Needs: web.Object(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) ([]struct{}, api.Meta, error) {
 			meta, err := a.Server.AllocServices(r.Context(), o, id)
 			return []struct{}{}, meta, err
 		})},
-		{Methods: "*", Pattern: "/v1/allocation/{id}/{rest...}", Do: func(*http.Request) (any, error) {
+		{Methods: "*", Pattern: "/v1/allocation/{id}/{rest...}", Needs: web.Everyone(), Do: func(*http.Request) (any, error) {
 			return nil, &api.Error{Code: api.CodeNotFound, Message: "resource not found"}
 		}},
 	}

@@ -168,8 +168,7 @@ type fakeNode struct {
 	h      http.Handler // nil: says which request it got
 }
 
-func (n *fakeNode) NodeID() string          { return n.id }
-func (n *fakeNode) HasAlloc(id string) bool { return n.allocs[id] }
+func (n *fakeNode) NodeID() string { return n.id }
 func (n *fakeNode) Handler() http.Handler {
 	if n.h != nil {
 		return n.h

@@ -8,33 +8,36 @@ import (
 )
 
 // clientRoutes are answered by nodes: this one, or another that the request is
-// spliced to. The rows name the right that each needs.
+// spliced to. The rows name the right that each needs. A pure node answers
+// none of them by itself, not even for its own allocations: it knows no
+// policies, so the request goes to a server, which authorises it and reaches
+// back to the node.
 func (a *routes) clientRoutes() []web.Route {
 	alloc := "/v1/client/allocation/{id}/"
 	fs := "/v1/client/fs/"
 	rows := []web.Route{
-		{Methods: "GET", Pattern: alloc + "exec", Raw: a.tunnel(api.CapAllocExec)},
-		{Methods: "GET", Pattern: alloc + "port-forward", Raw: a.tunnel(api.CapAllocPortForward)},
-		{Methods: "GET", Pattern: alloc + "copy", Raw: a.onAlloc(api.CapAllocCopy, api.CapReadFS)},
-		{Methods: "PUT POST", Pattern: alloc + "copy", Raw: a.onAlloc(api.CapAllocCopy)},
-		{Methods: "GET", Pattern: alloc + "stats", Raw: a.onAlloc(api.CapReadJob)},
-		{Methods: "GET", Pattern: alloc + "checks", Raw: a.onAlloc(api.CapReadJob)},
-		{Methods: "PUT POST", Pattern: alloc + "signal", Raw: a.onAlloc(api.CapAllocLifecycle)},
-		{Methods: "PUT POST", Pattern: alloc + "restart", Raw: a.onAlloc(api.CapAllocLifecycle)},
-		{Methods: "GET PUT POST", Pattern: alloc + "gc", Raw: a.onAlloc(api.CapSubmitJob)},
-		{Methods: "GET", Pattern: "/v1/allocation/{id}/checks", Raw: http.HandlerFunc(a.allocChecks)},
-		{Methods: "GET", Pattern: fs + "logs/{id}", Raw: a.onAlloc(api.CapReadLogs)},
-		{Methods: "GET", Pattern: "/v1/client/stats", Raw: a.onNode(api.CapNodeRead)},
-		{Methods: "GET PUT POST", Pattern: "/v1/client/gc", Raw: a.onNode(api.CapNodeWrite)},
-		{Methods: "GET", Pattern: "/v1/client/metadata", Raw: a.onNode(api.CapNodeRead)},
-		{Methods: "POST", Pattern: "/v1/client/metadata", Raw: a.onNode(api.CapNodeWrite)},
+		{Methods: "GET", Pattern: alloc + "exec", Raw: a.tunnel(api.CapAllocExec), Needs: web.Object(api.CapAllocExec)},
+		{Methods: "GET", Pattern: alloc + "port-forward", Raw: a.tunnel(api.CapAllocPortForward), Needs: web.Object(api.CapAllocPortForward)},
+		{Methods: "GET", Pattern: alloc + "copy", Raw: a.onAlloc(api.CapAllocCopy, api.CapReadFS), Needs: web.Object(api.CapAllocCopy, api.CapReadFS)},
+		{Methods: "PUT POST", Pattern: alloc + "copy", Raw: a.onAlloc(api.CapAllocCopy), Needs: web.Object(api.CapAllocCopy)},
+		{Methods: "GET", Pattern: alloc + "stats", Raw: a.onAlloc(api.CapReadJob), Needs: web.Object(api.CapReadJob)},
+		{Methods: "GET", Pattern: alloc + "checks", Raw: a.onAlloc(api.CapReadJob), Needs: web.Object(api.CapReadJob)},
+		{Methods: "PUT POST", Pattern: alloc + "signal", Raw: a.onAlloc(api.CapAllocLifecycle), Needs: web.Object(api.CapAllocLifecycle)},
+		{Methods: "PUT POST", Pattern: alloc + "restart", Raw: a.onAlloc(api.CapAllocLifecycle), Needs: web.Object(api.CapAllocLifecycle)},
+		{Methods: "GET PUT POST", Pattern: alloc + "gc", Raw: a.onAlloc(api.CapGCAllocation), Needs: web.Object(api.CapGCAllocation)},
+		{Methods: "GET", Pattern: "/v1/allocation/{id}/checks", Raw: http.HandlerFunc(a.allocChecks), Needs: web.Object(api.CapReadJob)},
+		{Methods: "GET", Pattern: fs + "logs/{id}", Raw: a.onAlloc(api.CapReadLogs), Needs: web.Object(api.CapReadLogs)},
+		{Methods: "GET", Pattern: "/v1/client/stats", Raw: a.onNode(api.CapNodeRead), Needs: web.Region(api.CapNodeRead)},
+		{Methods: "GET PUT POST", Pattern: "/v1/client/gc", Raw: a.onNode(api.CapNodeWrite), Needs: web.Region(api.CapNodeWrite)},
+		{Methods: "GET", Pattern: "/v1/client/metadata", Raw: a.onNode(api.CapNodeRead), Needs: web.Region(api.CapNodeRead)},
+		{Methods: "POST", Pattern: "/v1/client/metadata", Raw: a.onNode(api.CapNodeWrite), Needs: web.Region(api.CapNodeWrite)},
 	}
 	for _, verb := range []string{"ls", "stat", "readat", "cat", "stream"} {
-		rows = append(rows, web.Route{Methods: "GET", Pattern: fs + verb + "/{id}", Raw: a.onAlloc(api.CapReadFS)})
+		rows = append(rows, web.Route{Methods: "GET", Pattern: fs + verb + "/{id}", Raw: a.onAlloc(api.CapReadFS), Needs: web.Object(api.CapReadFS)})
 	}
 	for _, verb := range []string{"ls", "stat", "readat", "cat", "stream", "logs"} {
 		for _, end := range []string{"", "/{$}"} {
-			rows = append(rows, web.Route{Methods: "GET", Pattern: fs + verb + end, Do: func(*http.Request) (any, error) {
+			rows = append(rows, web.Route{Methods: "GET", Pattern: fs + verb + end, Needs: web.Everyone(), Do: func(*http.Request) (any, error) {
 				return nil, &api.Error{Code: api.CodeInvalid, Message: "must provide a valid alloc id"}
 			}})
 		}
@@ -48,10 +51,6 @@ func (a *routes) onAlloc(caps ...api.Capability) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.PathValue("id")
 		if a.Server == nil {
-			if a.Node != nil && a.Node.HasAlloc(id) {
-				a.Node.Handler().ServeHTTP(w, r)
-				return
-			}
 			a.toServer.ServeHTTP(w, r)
 			return
 		}
@@ -87,11 +86,11 @@ func (a *routes) onNode(c api.Capability) http.Handler {
 // that was named must exist; the local one need not have registered yet.
 func (a *routes) checkedNode(w http.ResponseWriter, r *http.Request, c api.Capability, id string, named bool) {
 	if a.Server == nil {
-		if a.Node != nil && a.Node.NodeID() == id {
-			a.Node.Handler().ServeHTTP(w, r)
-			return
-		}
-		a.toServer.ServeHTTP(w, r)
+		inner := r.Clone(r.Context())
+		query := inner.URL.Query()
+		query.Set("node_id", id)
+		inner.URL.RawQuery = query.Encode()
+		a.toServer.ServeHTTP(w, inner)
 		return
 	}
 	err := a.Server.Authorize(r.Context(), web.Token(r), c)

@@ -9,15 +9,15 @@ import (
 
 func (a *routes) deploymentRoutes() []web.Route {
 	return []web.Route{
-		{Methods: "GET", Pattern: "/v1/deployments", Do: a.listDeployments},
-		{Methods: "GET", Pattern: "/v1/deployment/{id}", Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Deployment, api.Meta, error) {
+		{Methods: "GET", Pattern: "/v1/deployments", Needs: web.Namespace(api.CapReadJob), Do: a.listDeployments},
+		{Methods: "GET", Pattern: "/v1/deployment/{id}", Needs: web.Object(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Deployment, api.Meta, error) {
 			return a.Server.Deployment(r.Context(), o, id)
 		})},
-		{Methods: "GET", Pattern: "/v1/deployment/allocations/{id}", Do: a.stubs(a.Server.DeploymentAllocs)},
-		{Methods: "PUT POST", Pattern: "/v1/deployment/pause/{id}", Do: a.pauseDeployment},
-		{Methods: "PUT POST", Pattern: "/v1/deployment/fail/{id}", Do: a.failDeployment},
-		{Methods: "PUT POST", Pattern: "/v1/deployment/promote/{id}", Do: a.promoteDeployment},
-		{Methods: "PUT POST", Pattern: "/v1/deployment/allocation-health/{id}", Do: a.deploymentHealth},
+		{Methods: "GET", Pattern: "/v1/deployment/allocations/{id}", Needs: web.Shown(api.CapReadJob), Do: a.stubs(a.Server.DeploymentAllocs)},
+		{Methods: "PUT POST", Pattern: "/v1/deployment/pause/{id}", Needs: web.Object(api.CapPauseDeployment), Do: a.pauseDeployment},
+		{Methods: "PUT POST", Pattern: "/v1/deployment/fail/{id}", Needs: web.Object(api.CapFailDeployment), Do: a.failDeployment},
+		{Methods: "PUT POST", Pattern: "/v1/deployment/promote/{id}", Needs: web.Object(api.CapPromoteDeployment), Do: a.promoteDeployment},
+		{Methods: "PUT POST", Pattern: "/v1/deployment/allocation-health/{id}", Needs: web.Object(api.CapSetAllocHealthDeployment), Do: a.deploymentHealth},
 	}
 }
 

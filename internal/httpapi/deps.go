@@ -32,7 +32,6 @@ type Config struct {
 // Node is the node side of this process.
 type Node interface {
 	NodeID() string
-	HasAlloc(id string) bool
 	// Handler serves the routes under /v1/client.
 	Handler() http.Handler
 }
@@ -169,6 +168,7 @@ type ACL interface {
 	ACLRoleByName(ctx context.Context, opts api.ListOptions, name string) (*api.ACLRole, api.Meta, error)
 	UpsertACLRole(ctx context.Context, token string, r *api.ACLRole) (role *api.ACLRole, index uint64, err error)
 	DeleteACLRole(ctx context.Context, token, id string) (index uint64, err error)
+	ExplainACL(ctx context.Context, token, accessor string, asks []api.ACLAsk) (*api.ACLExplanation, error)
 	AddOneTimeToken(ctx context.Context, token string) (*api.OneTimeToken, uint64, error)
 	ExchangeOneTimeToken(ctx context.Context, secret string) (*api.ACLToken, uint64, error)
 }

@@ -9,11 +9,11 @@ import (
 
 func (a *routes) evalRoutes() []web.Route {
 	return []web.Route{
-		{Methods: "GET", Pattern: "/v1/evaluations", Do: a.listEvals},
-		{Methods: "DELETE", Pattern: "/v1/evaluations", Do: a.deleteEvals},
-		{Methods: "GET", Pattern: "/v1/evaluations/count", Do: a.countEvals},
-		{Methods: "GET", Pattern: "/v1/evaluation/{id}", Do: a.readEval},
-		{Methods: "GET", Pattern: "/v1/evaluation/{id}/allocations", Do: a.stubs(a.Server.EvalAllocs)},
+		{Methods: "GET", Pattern: "/v1/evaluations", Needs: web.Namespace(api.CapReadJob), Do: a.listEvals},
+		{Methods: "DELETE", Pattern: "/v1/evaluations", Needs: web.Region(api.CapManagement), Do: a.deleteEvals},
+		{Methods: "GET", Pattern: "/v1/evaluations/count", Needs: web.Namespace(api.CapReadJob), Do: a.countEvals},
+		{Methods: "GET", Pattern: "/v1/evaluation/{id}", Needs: web.Object(api.CapReadJob), Do: a.readEval},
+		{Methods: "GET", Pattern: "/v1/evaluation/{id}/allocations", Needs: web.Shown(api.CapReadJob), Do: a.stubs(a.Server.EvalAllocs)},
 	}
 }
 

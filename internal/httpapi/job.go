@@ -11,72 +11,77 @@ import (
 
 func (a *routes) jobRoutes() []web.Route {
 	return []web.Route{
-		{Methods: "GET", Pattern: "/v1/jobs", Do: a.listJobs},
-		{Methods: "PUT POST", Pattern: "/v1/jobs", Do: a.registerJob},
-		{Methods: "PUT POST", Pattern: "/v1/jobs/parse", Do: a.parseJob},
-		{Methods: "GET POST", Pattern: "/v1/jobs/statuses", Do: a.jobStatuses},
-		{Methods: "PUT POST", Pattern: "/v1/validate/job", Do: a.validateJob},
-		{Methods: "*", Pattern: "/v1/job/{rest...}", Raw: a.jobPaths()},
+		{Methods: "GET", Pattern: "/v1/jobs", Needs: web.Namespace(api.CapListJobs), Do: a.listJobs},
+		{Methods: "PUT POST", Pattern: "/v1/jobs", Needs: web.Namespace(api.CapRegisterJob), Do: a.registerJob},
+		{Methods: "PUT POST", Pattern: "/v1/jobs/parse", Needs: web.Namespace(api.CapParseJob), Do: a.parseJob},
+		{Methods: "GET POST", Pattern: "/v1/jobs/statuses", Needs: web.Namespace(api.CapReadJob), Do: a.jobStatuses},
+		{Methods: "PUT POST", Pattern: "/v1/validate/job", Needs: web.Namespace(api.CapReadJob), Do: a.validateJob},
+		a.jobPaths(),
 	}
 }
 
 // jobPaths serves /v1/job/<ID><suffix>. A job's ID may contain slashes, so the
 // suffix is looked for at the end of the path as it was sent: a slash that
 // belongs to the ID may be written as %2F, which is never part of a suffix.
-func (a *routes) jobPaths() http.Handler {
+func (a *routes) jobPaths() web.Route {
 	table := []struct {
 		suffix string
 		rows   []web.Route
 	}{
-		{"/allocations", []web.Route{{Methods: "GET", Do: a.jobAllocs}}},
-		{"/evaluations", []web.Route{{Methods: "GET", Do: read(func(r *http.Request, o api.ListOptions, id string) ([]*api.Evaluation, api.Meta, error) {
+		{"/allocations", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: a.jobAllocs}}},
+		{"/evaluations", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) ([]*api.Evaluation, api.Meta, error) {
 			evals, meta, err := a.Server.JobEvals(r.Context(), o, id)
 			return orEmpty(evals), meta, err
 		})}}},
-		{"/deployments", []web.Route{{Methods: "GET", Do: a.jobDeployments}}},
-		{"/deployment", []web.Route{{Methods: "GET", Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Deployment, api.Meta, error) {
+		{"/deployments", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: a.jobDeployments}}},
+		{"/deployment", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Deployment, api.Meta, error) {
 			return a.Server.JobDeployment(r.Context(), o, id)
 		})}}},
-		{"/summary", []web.Route{{Methods: "GET", Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.JobSummary, api.Meta, error) {
+		{"/summary", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.JobSummary, api.Meta, error) {
 			return a.Server.JobSummary(r.Context(), o, id)
 		})}}},
-		{"/versions", []web.Route{{Methods: "GET", Do: a.jobVersions}}},
-		{"/submission", []web.Route{{Methods: "GET", Do: a.jobSubmission}}},
-		{"/services", []web.Route{{Methods: "GET", Do: read(func(r *http.Request, o api.ListOptions, id string) ([]struct{}, api.Meta, error) {
+		{"/versions", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: a.jobVersions}}},
+		{"/submission", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: a.jobSubmission}}},
+		{"/services", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) ([]struct{}, api.Meta, error) {
 			_, meta, err := a.Server.Job(r.Context(), o, id)
 			return []struct{}{}, meta, err
 		})}}},
-		{"/actions", []web.Route{{Methods: "GET", Do: read(func(r *http.Request, o api.ListOptions, id string) ([]api.JobAction, api.Meta, error) {
+		{"/actions", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) ([]api.JobAction, api.Meta, error) {
 			actions, meta, err := a.Server.JobActions(r.Context(), o, id)
 			return orEmpty(actions), meta, err
 		})}}},
-		{"/action", []web.Route{{Methods: "GET", Do: unsupported("running a job's action is not supported yet: run its command with exec")}}},
+		{"/action", []web.Route{{Methods: "GET", Needs: web.Everyone(), Do: unsupported("running a job's action is not supported yet: run its command with exec")}}},
 		{"/scale", []web.Route{
-			{Methods: "GET", Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.JobScaleStatus, api.Meta, error) {
+			{Methods: "GET", Needs: web.Namespace(api.CapReadJobScaling), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.JobScaleStatus, api.Meta, error) {
 				return a.Server.JobScaleStatus(r.Context(), o, id)
 			})},
-			{Methods: "PUT POST", Do: a.scaleJob},
+			{Methods: "PUT POST", Needs: web.Namespace(api.CapScaleJob), Do: a.scaleJob},
 		}},
-		{"/plan", []web.Route{{Methods: "PUT POST", Do: a.planJob}}},
-		{"/evaluate", []web.Route{{Methods: "PUT POST", Do: a.evaluateJob}}},
-		{"/revert", []web.Route{{Methods: "PUT POST", Do: a.revertJob}}},
-		{"/stable", []web.Route{{Methods: "PUT POST", Do: a.markJobStable}}},
-		{"/periodic/force", []web.Route{{Methods: "PUT POST", Do: unsupported("periodic jobs are not started yet")}}},
-		{"/dispatch/payload", []web.Route{{Methods: "PUT POST", Do: unsupported("parameterized jobs are not dispatched yet")}}},
-		{"/dispatch", []web.Route{{Methods: "PUT POST", Do: unsupported("parameterized jobs are not dispatched yet")}}},
+		{"/plan", []web.Route{{Methods: "PUT POST", Needs: web.Namespace(api.CapPlanJob), Do: a.planJob}}},
+		{"/evaluate", []web.Route{{Methods: "PUT POST", Needs: web.Namespace(api.CapEvaluateJob), Do: a.evaluateJob}}},
+		{"/revert", []web.Route{{Methods: "PUT POST", Needs: web.Namespace(api.CapRevertJob), Do: a.revertJob}}},
+		{"/stable", []web.Route{{Methods: "PUT POST", Needs: web.Namespace(api.CapStableJob), Do: a.markJobStable}}},
+		{"/periodic/force", []web.Route{{Methods: "PUT POST", Needs: web.Everyone(), Do: unsupported("periodic jobs are not started yet")}}},
+		{"/dispatch/payload", []web.Route{{Methods: "PUT POST", Needs: web.Everyone(), Do: unsupported("parameterized jobs are not dispatched yet")}}},
+		{"/dispatch", []web.Route{{Methods: "PUT POST", Needs: web.Everyone(), Do: unsupported("parameterized jobs are not dispatched yet")}}},
 		{"", []web.Route{
-			{Methods: "GET", Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Job, api.Meta, error) {
+			{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Job, api.Meta, error) {
 				return a.Server.Job(r.Context(), o, id)
 			})},
-			{Methods: "PUT POST", Do: a.registerJob},
-			{Methods: "DELETE", Do: a.deregisterJob},
+			{Methods: "PUT POST", Needs: web.Namespace(api.CapRegisterJob), Do: a.registerJob},
+			{Methods: "DELETE", Needs: web.Namespace(api.CapDeregisterJob), Do: a.deregisterJob},
 		}},
 	}
 	handlers := make([]http.Handler, len(table))
+	var all []web.Route
 	for i, row := range table {
 		handlers[i] = web.ByMethod(a.Log, row.rows)
+		for _, r := range row.rows {
+			r.Pattern = "/v1/job/{id}" + row.suffix
+			all = append(all, r)
+		}
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return web.Route{Methods: "*", Pattern: "/v1/job/{rest...}", Rows: all, Raw: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := strings.TrimPrefix(r.URL.EscapedPath(), "/v1/job/")
 		for i, row := range table {
 			raw, ok := strings.CutSuffix(path, row.suffix)
@@ -93,7 +98,7 @@ func (a *routes) jobPaths() http.Handler {
 			return
 		}
 		web.WriteError(w, api.Errorf(api.CodeInvalid, "the path names no job: expect /v1/job/<ID>"))
-	})
+	})}
 }
 
 func (a *routes) listJobs(r *http.Request) (any, error) {

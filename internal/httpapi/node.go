@@ -12,28 +12,28 @@ import (
 
 func (a *routes) nodeRoutes() []web.Route {
 	return []web.Route{
-		{Methods: "GET", Pattern: "/v1/nodes", Do: a.nodeList(func(ctx context.Context, o api.ListOptions, _ string) (iter.Seq[*api.Node], api.Meta, error) {
+		{Methods: "GET", Pattern: "/v1/nodes", Needs: web.Region(api.CapNodeRead), Do: a.nodeList(func(ctx context.Context, o api.ListOptions, _ string) (iter.Seq[*api.Node], api.Meta, error) {
 			return a.Server.Nodes(ctx, o)
 		})},
-		{Methods: "GET", Pattern: "/v1/node/{id}", Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Node, api.Meta, error) {
+		{Methods: "GET", Pattern: "/v1/node/{id}", Needs: web.Region(api.CapNodeRead), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Node, api.Meta, error) {
 			return a.Server.Node(r.Context(), o, id)
 		})},
-		{Methods: "*", Pattern: "/v1/node/{id}/{verb}", Raw: a.verbs([]web.Route{
-			{Methods: "GET", Pattern: "allocations", Do: a.nodeAllocs},
-			{Methods: "PUT POST", Pattern: "eligibility", Do: a.setEligibility},
-			{Methods: "PUT POST", Pattern: "evaluate", Do: nodeChange(a.Server.EvaluateNode)},
-			{Methods: "PUT POST", Pattern: "purge", Do: nodeChange(a.Server.PurgeNode)},
-			{Methods: "PUT POST", Pattern: "drain", Do: unsupported("draining a node is not supported yet: mark it ineligible and stop its allocations")},
-		})},
+		a.verbs("/v1/node/{id}/{verb}", []web.Route{
+			{Methods: "GET", Pattern: "allocations", Needs: web.Region(api.CapNodeRead), Do: a.nodeAllocs},
+			{Methods: "PUT POST", Pattern: "eligibility", Needs: web.Region(api.CapNodeWrite), Do: a.setEligibility},
+			{Methods: "PUT POST", Pattern: "evaluate", Needs: web.Region(api.CapNodeWrite), Do: nodeChange(a.Server.EvaluateNode)},
+			{Methods: "PUT POST", Pattern: "purge", Needs: web.Region(api.CapNodeWrite), Do: nodeChange(a.Server.PurgeNode)},
+			{Methods: "PUT POST", Pattern: "drain", Needs: web.Everyone(), Do: unsupported("draining a node is not supported yet: mark it ineligible and stop its allocations")},
+		}),
 
-		{Methods: "GET", Pattern: "/v1/node/pools", Do: read(func(r *http.Request, o api.ListOptions, _ string) ([]*api.NodePool, api.Meta, error) {
+		{Methods: "GET", Pattern: "/v1/node/pools", Needs: web.Shown(api.CapNodePoolRead), Do: read(func(r *http.Request, o api.ListOptions, _ string) ([]*api.NodePool, api.Meta, error) {
 			return a.Server.NodePools(r.Context(), o)
 		})},
-		{Methods: "GET", Pattern: "/v1/node/pool/{id}", Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.NodePool, api.Meta, error) {
+		{Methods: "GET", Pattern: "/v1/node/pool/{id}", Needs: web.Pool(api.CapNodePoolRead), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.NodePool, api.Meta, error) {
 			return a.Server.NodePool(r.Context(), o, id)
 		})},
-		{Methods: "GET", Pattern: "/v1/node/pool/{id}/nodes", Do: a.nodeList(a.Server.NodePoolNodes)},
-		{Methods: "PUT POST", Pattern: "/v1/node/pools", Do: unsupported("node pools can't be changed yet: a pool exists while a node says it belongs to it")},
+		{Methods: "GET", Pattern: "/v1/node/pool/{id}/nodes", Needs: web.Region(api.CapNodeRead).And(web.Pool(api.CapNodePoolRead)), Do: a.nodeList(a.Server.NodePoolNodes)},
+		{Methods: "PUT POST", Pattern: "/v1/node/pools", Needs: web.Everyone(), Do: unsupported("node pools can't be changed yet: a pool exists while a node says it belongs to it")},
 	}
 }
 

@@ -9,30 +9,30 @@ import (
 
 func (a *routes) operatorRoutes() []web.Route {
 	return []web.Route{
-		{Methods: "PUT POST", Pattern: "/v1/search", Do: a.search},
-		{Methods: "PUT POST", Pattern: "/v1/search/fuzzy", Do: a.fuzzySearch},
-		{Methods: "GET", Pattern: "/v1/namespaces", Do: read(func(r *http.Request, o api.ListOptions, _ string) ([]*api.Namespace, api.Meta, error) {
+		{Methods: "PUT POST", Pattern: "/v1/search", Needs: web.Shown(api.CapReadJob, api.CapListJobs, api.CapNodeRead), Do: a.search},
+		{Methods: "PUT POST", Pattern: "/v1/search/fuzzy", Needs: web.Shown(api.CapReadJob, api.CapListJobs, api.CapNodeRead), Do: a.fuzzySearch},
+		{Methods: "GET", Pattern: "/v1/namespaces", Needs: web.Shown(api.CapSeeNamespace), Do: read(func(r *http.Request, o api.ListOptions, _ string) ([]*api.Namespace, api.Meta, error) {
 			list, meta, err := a.Server.Namespaces(r.Context(), o)
 			return orEmpty(list), meta, err
 		})},
-		{Methods: "GET", Pattern: "/v1/namespace/{id}", Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Namespace, api.Meta, error) {
+		{Methods: "GET", Pattern: "/v1/namespace/{id}", Needs: web.Shown(api.CapSeeNamespace), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Namespace, api.Meta, error) {
 			return a.Server.Namespace(r.Context(), o, id)
 		})},
-		{Methods: "GET", Pattern: "/v1/status/leader", Do: func(*http.Request) (any, error) { return a.Server.Leader(), nil }},
-		{Methods: "GET", Pattern: "/v1/status/peers", Do: func(*http.Request) (any, error) { return a.Server.Peers(), nil }},
-		{Methods: "GET", Pattern: "/v1/regions", Do: func(*http.Request) (any, error) { return []string{a.Agent.Region()}, nil }},
-		{Methods: "GET", Pattern: "/v1/agent/members", Do: a.members},
-		{Methods: "GET", Pattern: "/v1/operator/raft/configuration", Do: a.raftConfiguration},
-		{Methods: "DELETE", Pattern: "/v1/operator/raft/peer", Do: func(r *http.Request) (any, error) {
+		{Methods: "GET", Pattern: "/v1/status/leader", Needs: web.Everyone(), Do: func(*http.Request) (any, error) { return a.Server.Leader(), nil }},
+		{Methods: "GET", Pattern: "/v1/status/peers", Needs: web.Everyone(), Do: func(*http.Request) (any, error) { return a.Server.Peers(), nil }},
+		{Methods: "GET", Pattern: "/v1/regions", Needs: web.Everyone(), Do: func(*http.Request) (any, error) { return []string{a.Agent.Region()}, nil }},
+		{Methods: "GET", Pattern: "/v1/agent/members", Needs: web.Region(api.CapNodeRead), Do: a.members},
+		{Methods: "GET", Pattern: "/v1/operator/raft/configuration", Needs: web.Region(api.CapManagement), Do: a.raftConfiguration},
+		{Methods: "DELETE", Pattern: "/v1/operator/raft/peer", Needs: web.Region(api.CapManagement), Do: func(r *http.Request) (any, error) {
 			p := web.ParamsOf(r)
 			return nil, a.Server.RemoveRaftPeer(r.Context(), web.Token(r), p.String("address"), p.String("id"))
 		}},
-		{Methods: "GET", Pattern: "/v1/operator/scheduler/configuration", Do: a.schedulerConfig},
-		{Methods: "PUT POST", Pattern: "/v1/operator/scheduler/configuration", Do: a.setSchedulerConfig},
-		{Methods: "GET", Pattern: "/v1/operator/license", Do: func(*http.Request) (any, error) {
+		{Methods: "GET", Pattern: "/v1/operator/scheduler/configuration", Needs: web.Region(api.CapOperatorRead), Do: a.schedulerConfig},
+		{Methods: "PUT POST", Pattern: "/v1/operator/scheduler/configuration", Needs: web.Region(api.CapOperatorWrite), Do: a.setSchedulerConfig},
+		{Methods: "GET", Pattern: "/v1/operator/license", Needs: web.Everyone(), Do: func(*http.Request) (any, error) {
 			return &web.Reply{Status: http.StatusNoContent}, nil
 		}},
-		{Methods: "PUT POST", Pattern: "/v1/system/gc", Do: func(r *http.Request) (any, error) {
+		{Methods: "PUT POST", Pattern: "/v1/system/gc", Needs: web.Region(api.CapManagement), Do: func(r *http.Request) (any, error) {
 			return nil, a.Server.CollectGarbage(r.Context(), web.Token(r))
 		}},
 	}

@@ -326,7 +326,8 @@ func TestHiddenLooksMissing(t *testing.T) {
 	}
 }
 
-// A pure node answers for itself and forwards the rest.
+// A pure node has nobody to ask about rights: even for its own allocations a
+// server answers.
 func TestPureNode(t *testing.T) {
 	w := newWorld(t)
 	var asked []string
@@ -334,19 +335,21 @@ func TestPureNode(t *testing.T) {
 	cfg.Server = nil
 	cfg.Forward = roundTrip(func(r *http.Request) (*http.Response, error) {
 		asked = append(asked, r.URL.RequestURI()+" "+r.Header.Get("X-Nomad-Token"))
+		if r.URL.Path == "/v1/acl/explain" {
+			return textResponse(r, `{"Allowed": false, "Summary": "server says no"}`), nil
+		}
 		return textResponse(r, "server"), nil
 	})
 	w.serve(cfg)
-	w.node.allocs[noID] = true
 	for target, want := range map[string]string{
-		"/v1/client/fs/ls/" + noID: "node " + nodeID, "/v1/client/stats": "node " + nodeID, "/v1/agent/health?type=client": `{"client"`,
+		"/v1/client/fs/ls/" + noID: "server", "/v1/client/stats": "server", "/v1/agent/self": "server", "/v1/agent/health?type=client": `{"client"`,
 		"/v1/client/fs/ls/" + otherID: "server", "/v1/jobs?prefix=x": "server", "/v1/client/stats?node_id=" + otherID: "server",
 	} {
 		if _, body, _ := w.call("GET", target, "", "X-Nomad-Token", "tok"); !strings.HasPrefix(body, want) {
 			t.Errorf("%s: %s", target, body)
 		}
 	}
-	if len(asked) != 3 || !slices.Contains(asked, "/v1/jobs?prefix=x tok") {
+	if !slices.Contains(asked, "/v1/client/stats?node_id="+nodeID+" tok") || !slices.Contains(asked, "/v1/acl/explain tok") || !slices.Contains(asked, "/v1/jobs?prefix=x tok") {
 		t.Errorf("the server was asked %q", asked)
 	}
 }

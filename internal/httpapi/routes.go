@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/web"
@@ -17,7 +18,9 @@ func New(cfg Config) http.Handler {
 		rows = append(rows, web.Route{Methods: "*", Pattern: "/v1/", Raw: a.toServer})
 		return web.NewMux(cfg.Log, rows)
 	}
-	return web.NewMux(cfg.Log, a.table())
+	rows := a.table()
+	a.leaves = web.Leaves(rows)
+	return web.NewMux(cfg.Log, rows)
 }
 
 // table is every route of a server.
@@ -41,6 +44,7 @@ func (a *routes) table() []web.Route {
 type routes struct {
 	Config
 	toServer http.Handler
+	leaves   []web.Route   // every row there is, on a server
 	answers  *web.Answers  // of the reads that many make at once
 	segments *web.Segments // of lists of allocations
 	tunnels  chan struct{} // a place for each session that passes through
@@ -112,10 +116,10 @@ func read[T any](get func(r *http.Request, opts api.ListOptions, id string) (T, 
 	}
 }
 
-// verbs serves rows that differ in the last part of their path, {verb}; the
-// rows' patterns hold that part alone. It takes the place of patterns that
-// ServeMux can't tell from others.
-func (a *routes) verbs(rows []web.Route) http.Handler {
+// verbs is a route of rows that differ in the last part of the pattern, {verb};
+// the rows' own patterns hold that part alone. It takes the place of patterns
+// that ServeMux can't tell from others.
+func (a *routes) verbs(pattern string, rows []web.Route) web.Route {
 	byVerb := map[string][]web.Route{}
 	for _, r := range rows {
 		byVerb[r.Pattern] = append(byVerb[r.Pattern], r)
@@ -124,14 +128,17 @@ func (a *routes) verbs(rows []web.Route) http.Handler {
 	for verb, rows := range byVerb {
 		handlers[verb] = web.ByMethod(a.Log, rows)
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	for i := range rows {
+		rows[i].Pattern = strings.Replace(pattern, "{verb}", rows[i].Pattern, 1)
+	}
+	return web.Route{Methods: "*", Pattern: pattern, Rows: rows, Raw: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := handlers[r.PathValue("verb")]
 		if h == nil {
 			web.WriteError(w, &api.Error{Code: api.CodeNotFound, Message: "resource not found"})
 			return
 		}
 		h.ServeHTTP(w, r)
-	})
+	})}
 }
 
 // unsupported makes a handler of a route that this version does not have.

@@ -9,8 +9,8 @@ import (
 
 func (a *routes) scalingRoutes() []web.Route {
 	return []web.Route{
-		{Methods: "GET", Pattern: "/v1/scaling/policies", Do: a.scalingPolicies},
-		{Methods: "GET", Pattern: "/v1/scaling/policy/{id}", Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.ScalingPolicy, api.Meta, error) {
+		{Methods: "GET", Pattern: "/v1/scaling/policies", Needs: web.Namespace(api.CapListScalingPolicies), Do: a.scalingPolicies},
+		{Methods: "GET", Pattern: "/v1/scaling/policy/{id}", Needs: web.Object(api.CapReadScalingPolicy), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.ScalingPolicy, api.Meta, error) {
 			return a.Server.ScalingPolicy(r.Context(), o, id)
 		})},
 	}

@@ -129,7 +129,7 @@ func (s *Server) JobDeployment(ctx context.Context, opts api.ListOptions, jobID 
 }
 
 // changeable finds a deployment that the caller wants to change.
-func (s *Server) changeable(ctx context.Context, token, id string) (*store.Snapshot, *api.Deployment, error) {
+func (s *Server) changeable(ctx context.Context, token, id string, c api.Capability) (*store.Snapshot, *api.Deployment, error) {
 	if err := checkID("deployment", id); err != nil {
 		return nil, nil, err
 	}
@@ -138,7 +138,7 @@ func (s *Server) changeable(ctx context.Context, token, id string) (*store.Snaps
 	if d == nil {
 		return nil, nil, missing("deployment")
 	}
-	if err := s.authorize(ctx, token, api.CapSubmitJob, d.Namespace); err != nil {
+	if err := s.authorize(ctx, token, c, d.Namespace); err != nil {
 		return nil, nil, err
 	}
 	return snap, d, nil
@@ -167,7 +167,7 @@ func deployAnswer(res store.Result, e *api.Evaluation) *api.DeploymentUpdateResp
 
 // PauseDeployment holds a deployment, or lets it go on.
 func (s *Server) PauseDeployment(ctx context.Context, token, id string, pause bool) (*api.DeploymentUpdateResponse, error) {
-	snap, d, err := s.changeable(ctx, token, id)
+	snap, d, err := s.changeable(ctx, token, id, api.CapPauseDeployment)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func (s *Server) PauseDeployment(ctx context.Context, token, id string, pause bo
 // FailDeployment ends a deployment as failed; with auto-revert on one of its
 // groups the newest stable version is registered again in the same step.
 func (s *Server) FailDeployment(ctx context.Context, token, id string) (*api.DeploymentUpdateResponse, error) {
-	snap, d, err := s.changeable(ctx, token, id)
+	snap, d, err := s.changeable(ctx, token, id, api.CapFailDeployment)
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +237,7 @@ func (s *Server) revertOf(snap *store.Snapshot, d *api.Deployment) *api.Job {
 
 // PromoteDeployment promotes the canaries of some groups, or of all.
 func (s *Server) PromoteDeployment(ctx context.Context, token, id string, all bool, groups []string) (*api.DeploymentUpdateResponse, error) {
-	snap, d, err := s.changeable(ctx, token, id)
+	snap, d, err := s.changeable(ctx, token, id, api.CapPromoteDeployment)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +259,7 @@ func (s *Server) PromoteDeployment(ctx context.Context, token, id string, all bo
 
 // SetDeploymentHealth sets allocations' health by hand.
 func (s *Server) SetDeploymentHealth(ctx context.Context, token, id string, healthy, unhealthy []string) (*api.DeploymentUpdateResponse, error) {
-	snap, d, err := s.changeable(ctx, token, id)
+	snap, d, err := s.changeable(ctx, token, id, api.CapSetAllocHealthDeployment)
 	if err != nil {
 		return nil, err
 	}

@@ -181,7 +181,7 @@ func (s *Server) JobAllocs(ctx context.Context, opts api.ListOptions, id string,
 
 // JobScaleStatus tells how each group of a job is scaled.
 func (s *Server) JobScaleStatus(ctx context.Context, opts api.ListOptions, id string) (*api.JobScaleStatus, api.Meta, error) {
-	if err := s.authorize(ctx, opts.Token, api.CapReadJob, opts.Namespace); err != nil {
+	if err := s.authorize(ctx, opts.Token, api.CapReadJobScaling, opts.Namespace); err != nil {
 		return nil, api.Meta{}, err
 	}
 	keys := []store.Key{store.KeyJob(opts.Namespace, id), store.KeyAllocsOfJob(opts.Namespace, id)}

@@ -10,7 +10,11 @@ import (
 // DeregisterJob stops a job, or with Purge removes it with its history. To
 // stop one that does not exist is no error and does nothing.
 func (s *Server) DeregisterJob(ctx context.Context, token, namespace, id string, o api.JobDeregisterOptions) (*api.JobRegisterResponse, error) {
-	job, err := s.writableJob(ctx, token, namespace, id, api.CapSubmitJob)
+	right := api.CapDeregisterJob
+	if o.Purge {
+		right = api.CapPurgeJob
+	}
+	job, err := s.writableJob(ctx, token, namespace, id, right)
 	if api.IsNotFound(err) {
 		return &api.JobRegisterResponse{Index: s.store.Snapshot().Index()}, nil
 	}
@@ -48,7 +52,7 @@ func (s *Server) writableJob(ctx context.Context, token, namespace, id string, c
 
 // RevertJob makes an earlier version current again, as a new version.
 func (s *Server) RevertJob(ctx context.Context, token, namespace string, req *api.JobRevertRequest) (*api.JobRegisterResponse, error) {
-	current, err := s.writableJob(ctx, token, namespace, req.JobID, api.CapSubmitJob)
+	current, err := s.writableJob(ctx, token, namespace, req.JobID, api.CapRevertJob)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +91,7 @@ func (s *Server) RevertJob(ctx context.Context, token, namespace string, req *ap
 
 // MarkJobStable marks a version of a job as stable or not.
 func (s *Server) MarkJobStable(ctx context.Context, token, namespace string, req *api.JobStabilityRequest) (index uint64, err error) {
-	if _, err := s.writableJob(ctx, token, namespace, req.JobID, api.CapSubmitJob); err != nil {
+	if _, err := s.writableJob(ctx, token, namespace, req.JobID, api.CapStableJob); err != nil {
 		return 0, err
 	}
 	res, err := s.propose(ctx, &store.MarkJobStable{Namespace: namespace, JobID: req.JobID, Version: req.JobVersion, Stable: req.Stable})
@@ -97,7 +101,7 @@ func (s *Server) MarkJobStable(ctx context.Context, token, namespace string, req
 // EvaluateJob makes an evaluation of a job; with force its failed allocations
 // are placed anew whatever their reschedule policy says.
 func (s *Server) EvaluateJob(ctx context.Context, token, namespace, id string, force bool) (*api.JobRegisterResponse, error) {
-	job, err := s.writableJob(ctx, token, namespace, id, api.CapSubmitJob)
+	job, err := s.writableJob(ctx, token, namespace, id, api.CapEvaluateJob)
 	if err != nil {
 		return nil, err
 	}

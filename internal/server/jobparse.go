@@ -16,9 +16,7 @@ const jobFileName = "job.hcl"
 // defaults.
 func (s *Server) ParseJob(ctx context.Context, token, namespace string, req *api.JobsParseRequest) (*api.Job, error) {
 	if err := s.authorize(ctx, token, api.CapParseJob, namespace); err != nil {
-		if s.authorize(ctx, token, api.CapSubmitJob, namespace) != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	if req.JobHCL == "" {
 		return nil, api.Errorf(api.CodeInvalid, "JobHCL is required: the text of the job file")

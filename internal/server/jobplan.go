@@ -11,7 +11,7 @@ import (
 // PlanJob tells what registering a job would do: it plans on a snapshot in
 // which the job is current, and proposes nothing.
 func (s *Server) PlanJob(ctx context.Context, token string, req *api.JobPlanRequest, warnings []string) (*api.JobPlanResponse, error) {
-	job, more, err := s.prepareJob(ctx, token, req.Job, req.Namespace, req.Region, api.CapSubmitJob)
+	job, more, err := s.prepareJob(ctx, token, req.Job, req.Namespace, req.Region, api.CapPlanJob)
 	if err != nil {
 		return nil, err
 	}

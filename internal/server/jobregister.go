@@ -18,7 +18,7 @@ var errRegistrationOff = &api.Error{Code: api.CodeForbidden, Message: "Job regis
 // one step. A job that equals the current version keeps its number and is
 // evaluated again. warnings are added to the response's.
 func (s *Server) RegisterJob(ctx context.Context, token string, req *api.JobRegisterRequest, warnings []string) (*api.JobRegisterResponse, error) {
-	job, more, err := s.prepareJob(ctx, token, req.Job, req.Namespace, req.Region, api.CapSubmitJob)
+	job, more, err := s.prepareJob(ctx, token, req.Job, req.Namespace, req.Region, api.CapRegisterJob)
 	if err != nil {
 		return nil, err
 	}

@@ -17,13 +17,15 @@ var builtinPools = [...]*api.NodePool{
 	{Name: api.DefaultNodePool, Description: "Default node pool.", CreateIndex: 1, ModifyIndex: 1},
 }
 
-// NodePools lists the node pools by name.
+// NodePools lists the node pools by name that the caller may read.
 func (s *Server) NodePools(ctx context.Context, opts api.ListOptions) ([]*api.NodePool, api.Meta, error) {
-	if err := s.authorize(ctx, opts.Token, api.CapNodeRead, ""); err != nil {
+	if _, err := s.Caller(ctx, opts.Token); err != nil {
 		return nil, api.Meta{}, err
 	}
 	return read(ctx, s, opts, []store.Key{store.KeyNodes()}, func(snap *store.Snapshot) ([]*api.NodePool, uint64, error) {
-		pools := slices.DeleteFunc(nodePools(snap), func(p *api.NodePool) bool { return !strings.HasPrefix(p.Name, opts.Prefix) })
+		pools := slices.DeleteFunc(nodePools(snap), func(p *api.NodePool) bool {
+			return !strings.HasPrefix(p.Name, opts.Prefix) || s.authorize(ctx, opts.Token, api.CapNodePoolRead, p.Name) != nil
+		})
 		return pools, snap.TableIndex(store.TableNodes), nil
 	})
 }
@@ -41,7 +43,7 @@ func nodePools(snap *store.Snapshot) []*api.NodePool {
 
 // NodePool reads one node pool.
 func (s *Server) NodePool(ctx context.Context, opts api.ListOptions, name string) (*api.NodePool, api.Meta, error) {
-	if err := s.authorize(ctx, opts.Token, api.CapNodeRead, ""); err != nil {
+	if err := s.authorize(ctx, opts.Token, api.CapNodePoolRead, name); err != nil {
 		return nil, api.Meta{}, err
 	}
 	return read(ctx, s, opts, []store.Key{store.KeyNodes()}, func(snap *store.Snapshot) (*api.NodePool, uint64, error) {
@@ -56,6 +58,9 @@ func (s *Server) NodePool(ctx context.Context, opts api.ListOptions, name string
 
 // NodePoolNodes lists the nodes of a pool.
 func (s *Server) NodePoolNodes(ctx context.Context, opts api.ListOptions, name string) (iter.Seq[*api.Node], api.Meta, error) {
+	if err := s.authorize(ctx, opts.Token, api.CapNodePoolRead, name); err != nil {
+		return nil, api.Meta{}, err
+	}
 	return s.nodes(ctx, opts, func(n *api.Node) bool { return name == api.AllNodePools || n.NodePool == name })
 }
 
