@@ -36,7 +36,7 @@ func verbs() []*verb {
 		jobAllocsVerb(), jobEvalVerb(), jobHistoryVerb(), jobRevertVerb(), jobPromoteVerb(), jobScaleVerb(), jobDeploymentsVerb(),
 		allocListVerb(), allocStatusVerb(), allocLogsVerb(), allocExecVerb(), allocFSVerb(), allocCpVerb(), allocPortForwardVerb(),
 		allocStopVerb(), allocRestartVerb(), allocSignalVerb(),
-		evalListVerb(), evalStatusVerb(),
+		eventsVerb(), evalListVerb(), evalStatusVerb(),
 		deploymentListVerb(), deploymentStatusVerb(), deploymentPromoteVerb(), deploymentFailVerb(), deploymentPauseVerb(), deploymentResumeVerb(),
 		nodeStatusVerb(), nodeEligibilityVerb(),
 		statusVerb(), serverMembersVerb(), systemGCVerb(), operatorAPIVerb(),

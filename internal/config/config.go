@@ -53,6 +53,9 @@ type Server struct {
 	BootstrapExpect int    `key:"bootstrap_expect"`
 	DataDir         string `key:"data_dir"` // empty: <data_dir>/server
 
+	EnableEventBroker bool `key:"enable_event_broker"`
+	EventBufferSize   int  `key:"event_buffer_size"` // commands whose events are kept
+
 	HeartbeatGrace         time.Duration `key:"heartbeat_grace"`
 	MinHeartbeatTTL        time.Duration `key:"min_heartbeat_ttl"`
 	MaxHeartbeatsPerSecond float64       `key:"max_heartbeats_per_second"`
@@ -184,8 +187,8 @@ func Default() *Config {
 		BindAddr: "127.0.0.1",
 		Ports:    Ports{HTTP: 4646, RPC: 4647},
 		Server: Server{
-			BootstrapExpect: 1,
-			HeartbeatGrace:  10 * time.Second, MinHeartbeatTTL: 10 * time.Second, MaxHeartbeatsPerSecond: 50,
+			BootstrapExpect: 1, EnableEventBroker: true, EventBufferSize: 4096,
+			HeartbeatGrace: 10 * time.Second, MinHeartbeatTTL: 10 * time.Second, MaxHeartbeatsPerSecond: 50,
 			FailoverHeartbeatTTL: 5 * time.Minute,
 			JobGCInterval:        5 * time.Minute, JobGCThreshold: 4 * time.Hour, EvalGCThreshold: time.Hour,
 			BatchEvalGCThreshold: 24 * time.Hour, NodeGCThreshold: 24 * time.Hour, DeploymentGCThreshold: time.Hour,

@@ -112,7 +112,8 @@ func Keys() []Key {
 	add("server", Warns, "evaluations run in parallel as the machine allows", "num_schedulers enabled_schedulers")
 	add("server", Warns, "set it once over the API: /v1/operator/scheduler/configuration", "default_scheduler_config.**")
 	add("server", Warns, "one placer makes plans that are not rejected", "plan_rejection_tracker.enabled plan_rejection_tracker.node_threshold plan_rejection_tracker.node_window plan_apply_pipeline")
-	add("server", Warns, "there is no event stream yet", "enable_event_broker event_buffer_size")
+	add("server", Works, "", "enable_event_broker")
+	add("server", Works, "changes whose events are kept for readers that come back, 4096 unless set; never more than 16 MiB", "event_buffer_size")
 	add("server", Warns, "a search returns up to 20 matches of a context", "search.fuzzy_enabled search.limit_query search.limit_results search.min_term_length")
 	add("server", Warns, "deployments wait for changes and do not poll", "deploy_query_rate_limit")
 	add("server", Warns, "there is one kind of log", `raft_logstore.backend raft_logstore.boltdb.no_freelist_sync raft_logstore.wal.segment_size_mb

@@ -139,9 +139,16 @@ func (c *Config) validateBind(bad func(string, ...any)) {
 	}
 }
 
+// maxEventBuffer bounds event_buffer_size: what is kept takes at most 16 MiB
+// anyway.
+const maxEventBuffer = 1 << 20
+
 func (s *Server) validate(bad func(string, ...any)) {
 	if s.BootstrapExpect != 1 {
 		bad("server.bootstrap_expect %d: a region has one server so far, so it must be 1", s.BootstrapExpect)
+	}
+	if s.EventBufferSize < 1 || s.EventBufferSize > maxEventBuffer {
+		bad("server.event_buffer_size %d must be from 1 to %d", s.EventBufferSize, maxEventBuffer)
 	}
 	if s.MaxHeartbeatsPerSecond <= 0 {
 		bad("server.max_heartbeats_per_second %v must be above 0", s.MaxHeartbeatsPerSecond)

@@ -139,6 +139,13 @@ func (d *daemon) metrics() prometheus.Gatherer {
 		gauge("server_allocations", "Allocations in the state.", func() float64 { return float64(s.store.Snapshot().AllocCount()) })
 		gauge("server_nodes", "Nodes in the state.", func() float64 { return float64(s.store.Snapshot().NodeCount()) })
 		gauge("server_nodes_connected", "Nodes connected to this server.", func() float64 { return float64(s.nodes.Nodes()) })
+		if ring := s.events; ring != nil {
+			gauge("server_event_subscribers", "Open event streams.", func() float64 { return float64(ring.Stats().Subscribers) })
+			gauge("server_event_batches", "Changes whose events are kept.", func() float64 { return float64(ring.Stats().Batches) })
+			reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+				Namespace: "drover", Name: "server_event_batches_missed_total", Help: "Changes whose events were dropped before a slow reader took them.",
+			}, func() float64 { return float64(ring.Stats().Missed) }))
+		}
 		gauge("server_watched_keys", "Keys of the state that somebody waits for.", func() float64 { return float64(s.store.Waiters()) })
 	}
 	if k := d.certs; k != nil {

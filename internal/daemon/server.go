@@ -17,6 +17,7 @@ import (
 	"github.com/drover-org/drover/internal/control/plans"
 	"github.com/drover-org/drover/internal/control/reap"
 	"github.com/drover-org/drover/internal/control/rollout"
+	"github.com/drover-org/drover/internal/events"
 	"github.com/drover-org/drover/internal/link"
 	"github.com/drover-org/drover/internal/server"
 	"github.com/drover-org/drover/internal/store"
@@ -26,6 +27,7 @@ import (
 // serverPart is the server side.
 type serverPart struct {
 	store   *store.Store
+	events  *events.Ring // nil: switched off
 	cluster *cluster.Cluster
 	server  *server.Server
 	nodes   *link.Server
@@ -34,7 +36,10 @@ type serverPart struct {
 
 // buildServer opens the log and adds the parts: cluster, leader, rpc.
 func (d *daemon) buildServer() error {
-	s := &serverPart{store: store.New()}
+	s := &serverPart{store: store.New(), events: d.eventRing()}
+	if s.events != nil {
+		s.store.PublishTo(s.events)
+	}
 	sealer, err := d.sealer()
 	if err != nil {
 		return err
@@ -75,7 +80,7 @@ func (d *daemon) buildServer() error {
 		},
 	})
 	useCases := server.Config{
-		Store: s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Liveness: live, Collector: reaper,
+		Store: s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Liveness: live, Collector: reaper, Events: s.events,
 		Region: d.cfg.Region, Log: d.log, Now: time.Now, NewID: api.NewID,
 	}
 	if sealer != nil {
@@ -96,6 +101,14 @@ func (d *daemon) buildServer() error {
 		}},
 	)
 	return nil
+}
+
+// eventRing keeps what the event stream tells, nil when it is switched off.
+func (d *daemon) eventRing() *events.Ring {
+	if !d.cfg.Server.EnableEventBroker {
+		return nil
+	}
+	return events.New(events.Config{Batches: d.cfg.Server.EventBufferSize, Bytes: events.DefaultBytes, EncodedBytes: events.DefaultEncodedBytes})
 }
 
 // lead runs the leader's loops for one term: made anew, they know nothing of

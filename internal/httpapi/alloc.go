@@ -53,7 +53,7 @@ type fullAlloc struct{ *api.Allocation }
 
 // WriteTo writes the full form.
 func (f fullAlloc) WriteTo(w io.Writer) (int64, error) {
-	b, err := appendJSON(nil, viewAlloc(f.Allocation))
+	b, err := appendJSON(nil, f.Allocation.View())
 	if err != nil {
 		return 0, err
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/events"
 	"github.com/drover-org/drover/internal/httpapi"
 	"github.com/drover-org/drover/internal/server"
 	"github.com/drover-org/drover/internal/store"
@@ -40,7 +41,9 @@ type world struct {
 	rights atomic.Pointer[chan struct{}]              // closed when they change; nil: never
 	sees   func(token, namespace string) bool         // nil: everything
 
-	log *storetest.Proposer
+	log  *storetest.Proposer
+	ring *events.Ring
+	auth server.Authorizer
 
 	mu  sync.Mutex
 	ids int // guarded by mu
@@ -79,8 +82,20 @@ func (w *world) newID() string {
 var start = time.Date(2026, 11, 23, 22, 0, 0, 0, time.UTC)
 
 func newWorld(t *testing.T, change ...func(*httpapi.Config)) *world {
+	return newWorldWith(t, nil, nil, change...)
+}
+
+// newWorldWith is newWorld with event streams and an Authorizer of the test's
+// own; either may be nil.
+func newWorldWith(t *testing.T, ring *events.Ring, auth server.Authorizer, change ...func(*httpapi.Config)) *world {
 	log := storetest.New()
-	w := &world{t: t, store: log.Store, log: log}
+	w := &world{t: t, store: log.Store, log: log, ring: ring, auth: auth}
+	if ring != nil {
+		w.store.PublishTo(ring)
+	}
+	if auth == nil {
+		w.auth = w
+	}
 	w.build(t, change...)
 	return w
 }
@@ -89,7 +104,7 @@ func newWorld(t *testing.T, change ...func(*httpapi.Config)) *world {
 func (w *world) build(t testing.TB, change ...func(*httpapi.Config)) {
 	t.Helper()
 	w.server = server.New(server.Config{
-		Store: w.store, Proposer: w.log, Cluster: w, Liveness: w, Collector: w, Authorizer: w, Region: "global",
+		Store: w.store, Proposer: w.log, Cluster: w, Liveness: w, Collector: w, Authorizer: w.auth, Events: w.ring, Region: "global",
 		Drivers: []string{"raw_exec", "docker"}, Log: quiet, Now: func() time.Time { return start }, NewID: w.newID,
 	})
 	w.node = &fakeNode{id: nodeID, allocs: map[string]bool{}}

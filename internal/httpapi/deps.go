@@ -18,6 +18,7 @@ import (
 type Config struct {
 	Log     *slog.Logger
 	Now     func() time.Time
+	After   func(time.Duration) <-chan time.Time // nil: time.After
 	Agent   Agent
 	Metrics prometheus.Gatherer
 
@@ -57,8 +58,17 @@ type Server interface {
 	Deployments
 	Nodes
 	Operator
+	Events
 	Locator
 	ACL
+}
+
+// Events streams what happens.
+type Events interface {
+	// Events opens a stream. next waits for what is to be shown next; it
+	// returns neither events nor a gap when tick fires first, and an error when
+	// the stream is over.
+	Events(ctx context.Context, opts api.EventOptions) (next func(tick <-chan time.Time) (*api.RawEvents, error), stop func(), err error)
 }
 
 // Jobs reads jobs.

@@ -20,5 +20,5 @@
 // Lists are streamed (web.List). The list of allocations, which is the hot
 // one, has a hand-written encoder (stub.go) whose output a test compares with
 // encoding/json. A full allocation is shown with the members that older
-// clients read, computed from the newer ones (allocview.go).
+// clients read, computed from the newer ones (api.Allocation.View).
 package httpapi

@@ -89,14 +89,14 @@ func (a *routes) nodeAllocs(r *http.Request) (any, error) {
 		return nil, err
 	}
 	allocs, meta, err := a.Server.NodeAllocs(r.Context(), opts, r.PathValue("id"))
-	views := func(yield func(*allocView) bool) {
+	views := func(yield func(*api.AllocView) bool) {
 		for _, alloc := range allocs {
-			if !yield(viewAlloc(alloc)) {
+			if !yield(alloc.View()) {
 				return
 			}
 		}
 	}
-	return answer(web.List[*allocView]{Items: views}, meta, err)
+	return answer(web.List[*api.AllocView]{Items: views}, meta, err)
 }
 
 func (a *routes) setEligibility(r *http.Request) (any, error) {

@@ -29,6 +29,7 @@ func (a *routes) table() []web.Route {
 		a.agentRoutes(),
 		a.clientRoutes(),
 		a.jobRoutes(),
+		a.eventRoutes(),
 		a.allocRoutes(),
 		a.evalRoutes(),
 		a.deploymentRoutes(),

@@ -7,19 +7,21 @@ import (
 	"time"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/events"
 	"github.com/drover-org/drover/internal/store"
 )
 
 // Config is what a Server needs. All fields are required but Authorizer,
-// ACL and Drivers.
+// Events, ACL and Drivers.
 type Config struct {
 	Store      *store.Store
 	Proposer   store.Proposer
 	Cluster    Cluster
 	Liveness   Liveness
 	Collector  Collector
-	Authorizer Authorizer // nil: everybody may do everything
-	ACL        *ACL       // nil: there are no policies and tokens
+	Authorizer Authorizer   // nil: everybody may do everything
+	Events     *events.Ring // what the store publishes to; nil: there are no event streams
+	ACL        *ACL         // nil: there are no policies and tokens
 	Region     string
 	Drivers    []string // that this version has; a job may also name one that a node offers
 	Log        *slog.Logger

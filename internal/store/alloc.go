@@ -175,6 +175,7 @@ func (t *tx) putAlloc(a *api.Allocation, now int64) {
 	t.countUsage(key.node, old.a, a)
 	t.countSummary(old.a, a)
 	t.touchAlloc(a)
+	t.changed(api.TopicAllocation, a)
 	if a.AllocModifyIndex == t.index || a.ClientTerminal() {
 		t.touch(KeyAssigned(a.NodeID))
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/events"
 	"github.com/drover-org/drover/internal/store"
 )
 
@@ -28,8 +29,13 @@ func BenchmarkUpdateAllocs(b *testing.B) {
 }
 
 // BenchmarkApplyPlan places 100 allocations of a new job on 1,000 nodes.
-func BenchmarkApplyPlan(b *testing.B) {
+func BenchmarkApplyPlan(b *testing.B) { benchmarkApplyPlan(b, nil) }
+
+func benchmarkApplyPlan(b *testing.B, ring *events.Ring) {
 	s, _ := loaded(b, 1_000)
+	if ring != nil {
+		s.PublishTo(ring)
+	}
 	var nodes []*api.Node
 	for n := range s.Snapshot().Nodes() {
 		if nodes = append(nodes, n); len(nodes) == 100 {

@@ -98,6 +98,7 @@ func (t *tx) putDeployment(d *api.Deployment, now int64) {
 	}
 	d.ModifyIndex, d.ModifyTime = t.index, now
 	t.deployments.Set(deployItem{key, d})
+	t.changed(api.TopicDeployment, d)
 	if d.Active() {
 		t.deploysActive.Set(key)
 	} else {

@@ -137,6 +137,7 @@ func (t *tx) upsertEval(e *api.Evaluation, now int64) {
 		t.countOpen(e, -1)
 	}
 	t.touchEval(e)
+	t.changed(api.TopicEvaluation, e)
 	t.settleLater(e.Namespace, e.JobID)
 }
 

@@ -154,6 +154,9 @@ func (t *tx) flushJobs() {
 func (t *tx) touchJob(ns, id string) {
 	t.bump(TableJobs)
 	t.touch(KeyJobs(), KeyJob(ns, id))
+	if t.changes != nil {
+		t.changes.jobs = append(t.changes.jobs, jobName{ns, id})
+	}
 }
 
 // touchSummary notes that the summary changed.

@@ -125,6 +125,7 @@ func (t *tx) putNode(id api.ID, n *api.Node, u *fit.Usage) {
 	t.nodes.Set(nodeItem{id, n, u})
 	t.bump(TableNodes)
 	t.touch(KeyNodes(), KeyNode(n.ID))
+	t.changed(api.TopicNode, n)
 	if n.Ready() {
 		t.free(n.ComputedClass)
 	}
@@ -238,7 +239,9 @@ func (c *DeleteNode) apply(t *tx) (any, error) {
 }
 
 func (t *tx) deleteNode(nodeID string) {
-	t.nodes.Delete(nodeItem{id: idOf(nodeID)})
+	if item, ok := t.nodes.Delete(nodeItem{id: idOf(nodeID)}); ok {
+		t.deleted(api.TopicNode, "NodeDeregistration", item.node)
+	}
 	t.bump(TableNodes)
 	t.touch(KeyNodes(), KeyNode(nodeID))
 }
@@ -262,5 +265,6 @@ func (c *SetSchedulerConfig) apply(t *tx) (any, error) {
 	t.scheduler = &cfg
 	t.bump(TableScheduler)
 	t.touch(KeySchedulerConfig())
+	t.changed(api.TopicOperator, &cfg)
 	return true, nil
 }

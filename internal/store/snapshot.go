@@ -215,6 +215,9 @@ func (s *Store) Restore(in io.Reader) error {
 	t.freed = map[string]uint64{}
 	t.nodes.Scan(func(i nodeItem) bool { t.freed[i.node.ComputedClass] = r.index; return true })
 	s.root.Store(&Snapshot{index: r.index, tables: r.t})
+	if s.events != nil {
+		s.events.Reset(r.index)
+	}
 	s.hub.notifyAll()
 	return nil
 }

@@ -6,13 +6,15 @@ import (
 	"sync/atomic"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/events"
 )
 
 // Store is the state. Apply, ApplyBatch and Restore are for one goroutine;
 // everything else is safe for concurrent use.
 type Store struct {
-	root atomic.Pointer[Snapshot]
-	hub  hub
+	root   atomic.Pointer[Snapshot]
+	hub    hub
+	events *events.Ring // nil: nobody is told
 }
 
 // New returns an empty store at index 0.
@@ -51,18 +53,28 @@ func (s *Store) ApplyBatch(entries []Entry) []Outcome {
 	snap := s.root.Load()
 	touched := touchSet{}
 	out := make([]Outcome, len(entries))
+	told := s.newChanges(entries)
 	for i, e := range entries {
 		t := newTx(snap.tables.copy(), e.Index, touched)
+		if told != nil {
+			told[i].kind = eventType(e.Command)
+			t.changes = &told[i]
+		}
 		value, err := e.Command.apply(t)
 		out[i] = Outcome{Value: value, Err: err}
 		next := &Snapshot{index: e.Index, tables: snap.tables}
 		if err == nil {
 			t.finish()
 			next.tables = t.tables
+		} else if told != nil {
+			told[i].list = nil
 		}
 		snap = next
 	}
 	s.root.Store(snap)
+	for i := range told {
+		s.events.Publish(entries[i].Index, told[i].list)
+	}
 	s.hub.notify(touched)
 	return out
 }
@@ -88,6 +100,7 @@ type tx struct {
 	pending  []Key                // touched by this command; kept only if it succeeds
 	rows     map[jobName]*jobRow  // job rows of this command's own, nil for a deleted one
 	jobQueue map[jobName]struct{} // jobs whose status may have changed
+	changes  *changes             // for the event stream; nil: not wanted
 }
 
 type jobName struct{ ns, id string }
@@ -106,6 +119,7 @@ func (t *tx) finish() {
 	for j := range t.jobQueue { // in any order: each depends on its own row only
 		t.settleJobStatus(j.ns, j.id)
 	}
+	t.changedJobs()
 	t.flushJobs()
 	for _, k := range t.pending {
 		t.touched[k] = struct{}{}

@@ -1,35 +1,34 @@
-package httpapi
+package api
 
 import (
 	"maps"
 	"slices"
-
-	"github.com/drover-org/drover/api"
 )
 
-// allocView is a full allocation with the members that older clients read:
+// AllocView is a full allocation with the members that older clients read:
 // the resources in their old shape and the scores as one map. They are
 // computed from the members that replaced them.
-type allocView struct {
-	*api.Allocation
-	Resources       *api.Resources
-	SharedResources *api.Resources
-	TaskResources   map[string]*api.Resources
-	Metrics         *api.AllocMetric // shadows the allocation's
+type AllocView struct {
+	*Allocation
+	Resources       *Resources
+	SharedResources *Resources
+	TaskResources   map[string]*Resources
+	Metrics         *AllocMetric // shadows the allocation's
 }
 
-func viewAlloc(a *api.Allocation) *allocView {
-	v := &allocView{Allocation: a, Metrics: viewMetrics(a.Metrics)}
+// View returns the allocation as it is shown in full.
+func (a *Allocation) View() *AllocView {
+	v := &AllocView{Allocation: a, Metrics: viewMetrics(a.Metrics)}
 	r := a.AllocatedResources
 	if r == nil {
 		return v
 	}
-	v.SharedResources = &api.Resources{DiskMB: int(r.Shared.DiskMB), Networks: r.Shared.Networks}
-	v.Resources = &api.Resources{DiskMB: int(r.Shared.DiskMB), Networks: slices.Clone(r.Shared.Networks)}
-	v.TaskResources = make(map[string]*api.Resources, len(r.Tasks))
+	v.SharedResources = &Resources{DiskMB: int(r.Shared.DiskMB), Networks: r.Shared.Networks}
+	v.Resources = &Resources{DiskMB: int(r.Shared.DiskMB), Networks: slices.Clone(r.Shared.Networks)}
+	v.TaskResources = make(map[string]*Resources, len(r.Tasks))
 	for _, name := range slices.Sorted(maps.Keys(r.Tasks)) {
 		t := r.Tasks[name]
-		v.TaskResources[name] = &api.Resources{
+		v.TaskResources[name] = &Resources{
 			CPU: int(t.Cpu.CpuShares), Cores: len(t.Cpu.ReservedCores),
 			MemoryMB: int(t.Memory.MemoryMB), MemoryMaxMB: int(t.Memory.MemoryMaxMB), Networks: t.Networks,
 		}
@@ -43,7 +42,7 @@ func viewAlloc(a *api.Allocation) *allocView {
 }
 
 // viewMetrics fills Scores from the scores by node.
-func viewMetrics(m *api.AllocMetric) *api.AllocMetric {
+func viewMetrics(m *AllocMetric) *AllocMetric {
 	if m == nil || m.Scores != nil || len(m.ScoreMetaData) == 0 {
 		return m
 	}
