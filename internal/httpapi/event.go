@@ -15,7 +15,10 @@ import (
 )
 
 func (a *routes) eventRoutes() []web.Route {
-	return []web.Route{{Methods: "GET", Pattern: "/v1/event/stream", Raw: http.HandlerFunc(a.streamEvents)}}
+	return []web.Route{{
+		Methods: "GET", Pattern: "/v1/event/stream", Raw: http.HandlerFunc(a.streamEvents),
+		Needs: web.Region(api.CapManagement), // for all topics; for single ones see docs/api/events.md
+	}}
 }
 
 const (

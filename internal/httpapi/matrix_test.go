@@ -161,6 +161,8 @@ var matrix = map[string]matrixRow{
 	"DELETE /v1/acl/role/{id}":                {allow: "m"},
 	"PUT POST /v1/acl/explain":                {allow: everybody, body: `{"Capability": "node:read"}`}, // about oneself
 
+	"GET /v1/event/stream": {allow: "m"}, // of all topics
+
 	"GET /v1/volumes":            {allow: everybody}, // empty
 	"GET /v1/plugins":            {allow: everybody},
 	"GET /v1/services":           {allow: everybody},

@@ -39,9 +39,6 @@ func (s *Server) Events(ctx context.Context, opts api.EventOptions) (next func(t
 	if err := s.checkRegion(opts.Region); err != nil {
 		return nil, nil, err
 	}
-	if s.cfg.Events == nil {
-		return nil, nil, api.Errorf(api.CodeUnsupported, "this server keeps no events: set server.enable_event_broker = true")
-	}
 	var filter atomic.Pointer[eventFilter]
 	ctx, cancel, err := s.While(ctx, opts.Token, func(ctx context.Context) error {
 		f, err := s.eventFilter(ctx, opts)
@@ -52,6 +49,10 @@ func (s *Server) Events(ctx context.Context, opts api.EventOptions) (next func(t
 	})
 	if err != nil {
 		return nil, nil, err
+	}
+	if s.cfg.Events == nil {
+		cancel()
+		return nil, nil, api.Errorf(api.CodeUnsupported, "this server keeps no events: set server.enable_event_broker = true")
 	}
 	current := s.store.Snapshot().Index()
 	if opts.Now {
