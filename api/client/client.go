@@ -265,22 +265,3 @@ func refusal(resp *http.Response) error {
 	}
 	return &api.Error{Code: code, Message: message}
 }
-
-// Follow reads again and again: read gets the options with the index of the
-// answer before, and use sees every answer that is newer. It ends when use
-// returns false, when ctx ends, or with the first error of read.
-func Follow[T any](ctx context.Context, opts api.ListOptions, read func(context.Context, api.ListOptions) (T, api.Meta, error), use func(T, api.Meta) bool) error {
-	for first := true; ; first = false {
-		v, meta, err := read(ctx, opts)
-		if err != nil {
-			return err
-		}
-		if (first || meta.Index != opts.Index) && !use(v, meta) {
-			return nil
-		}
-		if meta.Index < opts.Index {
-			meta.Index = 0 // the servers started anew: so do we
-		}
-		opts.Index = max(meta.Index, 1) // 0 would not block
-	}
-}

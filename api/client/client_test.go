@@ -225,6 +225,54 @@ func TestFollowSeesOnlyNews(t *testing.T) {
 	}
 }
 
+// A restart of the agent is waited for, with pauses that grow; one that does
+// not come back is an error, and so is one that was never there.
+func TestFollowWaitsForAnAgentThatIsAway(t *testing.T) {
+	unavailable := api.Errorf(api.CodeUnavailable, "no leader")
+	answers := []any{5, unavailable, unavailable, unavailable, 5, unavailable, 6}
+	asked := []uint64{}
+	read := func(_ context.Context, o api.ListOptions) (int, api.Meta, error) {
+		asked = append(asked, o.Index)
+		switch a := answers[len(asked)-1].(type) {
+		case int:
+			return a, api.Meta{Index: uint64(a)}, nil
+		default:
+			return 0, api.Meta{}, a.(error)
+		}
+	}
+	var pauses []time.Duration
+	pause := func(_ context.Context, d time.Duration) error {
+		pauses = append(pauses, d)
+		return nil
+	}
+	var seen []int
+	err := follow(t.Context(), api.ListOptions{}, read, func(v int, _ api.Meta) bool {
+		seen = append(seen, v)
+		return v != 6
+	}, pause)
+	if err != nil || fmt.Sprint(seen) != "[5 6]" || fmt.Sprint(asked) != "[0 5 5 5 5 5 5]" || fmt.Sprint(pauses) != "[100ms 200ms 400ms 100ms]" {
+		t.Errorf("seen %v, asked with %v, pauses %v, %v", seen, asked, pauses, err)
+	}
+
+	asked, pauses, answers = nil, nil, []any{5}
+	for range 1000 {
+		answers = append(answers, unavailable)
+	}
+	err = follow(t.Context(), api.ListOptions{}, read, func(int, api.Meta) bool { return true }, pause)
+	var total time.Duration
+	for _, p := range pauses {
+		total += p
+	}
+	if api.ErrorCode(err) != api.CodeUnavailable || total < maxAway || total > maxAway+maxPause {
+		t.Errorf("%v after %v", err, total)
+	}
+
+	asked, pauses, answers = nil, nil, []any{unavailable}
+	if err := follow(t.Context(), api.ListOptions{}, read, func(int, api.Meta) bool { return true }, pause); api.ErrorCode(err) != api.CodeUnavailable || len(pauses) > 0 {
+		t.Errorf("%v after %v", err, pauses)
+	}
+}
+
 func TestLogsKnowTheirOffset(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if got := r.URL.Query(); got.Get("type") != "stderr" || got.Get("task") != "web" || got.Get("offset") != "4" || got.Get("follow") != "true" {

@@ -274,11 +274,19 @@ func (t *tailer) label(a *api.AllocListStub, task string) string {
 // run prints one log to its end.
 func (t *tailer) run(ctx context.Context, s *source) {
 	defer t.flush(s)
-	if s.from.Origin == client.FromEnd {
+	for s.from.Origin == client.FromEnd {
 		text, end, err := readTail(t.opener(ctx, s), s.from, s.lines)
 		if err == nil {
 			t.print(s, text)
 			s.offset = end
+		}
+		if api.ErrorCode(err) != api.CodeUnavailable {
+			break
+		}
+		select { // the agent is away: all of the log would be too much
+		case <-time.After(resumeAfter):
+		case <-ctx.Done():
+			return
 		}
 	}
 	for {
