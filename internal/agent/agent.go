@@ -56,6 +56,7 @@ type Config struct {
 	MaxExecSessions   int           // exec and port forwarding, at the same time; 0: DefaultMaxExecSessions
 	MaxStreams        int           // followed files and logs at the same time; 0: DefaultMaxStreams
 	DisableRemoteExec bool
+	LogRetention      LogRetention
 }
 
 // Defaults of a Config.
@@ -103,6 +104,7 @@ type Agent struct {
 	identity localdb.Identity
 	tree     *allocdir.Tree
 	db       *localdb.DB
+	retained *retention
 	link     Link
 	node     atomic.Pointer[api.Node]
 	host     hostSampler
@@ -143,14 +145,17 @@ func New(c Config) (*Agent, error) {
 	if a.tree, err = allocdir.NewTree(c.AllocDir); err != nil {
 		return nil, err
 	}
-	if a.db, err = localdb.Open(localdb.Config{Dir: c.StateDir, Log: c.Log, Now: c.Now}); err != nil {
+	if a.retained, err = openRetention(&a.cfg, a.tree); err != nil {
 		return nil, errors.Join(err, a.tree.Close())
+	}
+	if a.db, err = localdb.Open(localdb.Config{Dir: c.StateDir, Log: c.Log, Now: c.Now}); err != nil {
+		return nil, errors.Join(err, a.retained.close(), a.tree.Close())
 	}
 	if a.meta, err = a.db.Meta(); err == nil {
 		err = a.refreshNode()
 	}
 	if err != nil {
-		return nil, errors.Join(err, a.db.Close(), a.tree.Close())
+		return nil, errors.Join(err, a.db.Close(), a.retained.close(), a.tree.Close())
 	}
 	return a, nil
 }
@@ -220,7 +225,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		close(a.closing)
 		a.endSessions()
 		wg.Wait()
-		if err := errors.Join(a.db.Close(), a.tree.Close()); err != nil {
+		if err := errors.Join(a.db.Close(), a.retained.close(), a.tree.Close()); err != nil {
 			a.log.Error("the node's state was not closed cleanly", "error", err)
 		}
 	}()
@@ -341,6 +346,7 @@ func (a *Agent) apply(ctx context.Context, wg *sync.WaitGroup) {
 		}
 		delete(a.collected, id)
 		wg.Go(func() {
+			a.retained.drop(id)
 			if err := a.db.Delete(id); err != nil {
 				a.log.Error("the node's state can't be written", "alloc", id, "error", err)
 			}

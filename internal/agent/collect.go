@@ -14,20 +14,32 @@ import (
 const collectBatch = 10
 
 // collectExcess removes terminal allocations, the oldest first, beyond the
-// number that is kept or while the disk is too full.
+// number that is kept or while the disk is too full. Kept logs are the last to
+// make room.
 func (a *Agent) collectExcess() {
 	ended := a.terminal()
 	excess := max(0, len(ended)-a.cfg.GCMaxAllocs)
 	if len(ended) > excess {
-		if u, err := disk.Usage(a.cfg.AllocDir); err == nil && (u.UsedPercent > a.cfg.GCDiskThreshold || u.InodesUsedPercent > a.cfg.GCInodeThreshold) {
-			a.log.Info("terminal allocations are removed because the disk is filling up", "used_percent", u.UsedPercent, "inodes_used_percent", u.InodesUsedPercent)
+		if a.diskFull() {
+			a.log.Info("terminal allocations are removed because the disk is filling up")
 			excess = min(len(ended), excess+collectBatch)
 		}
+	}
+	a.retained.enforce()
+	if len(ended) == 0 && a.diskFull() && a.retained.shrink(collectBatch) {
+		a.log.Info("logs of removed allocations are removed because the disk is filling up")
 	}
 	for _, r := range ended[:excess] {
 		a.log.Info("a terminal allocation is removed from this node", "alloc", r.id, "terminal", len(ended), "kept", a.cfg.GCMaxAllocs)
 		r.discard()
 	}
+}
+
+// diskFull reports whether the disk of the allocations is used beyond what was
+// configured.
+func (a *Agent) diskFull() bool {
+	u, err := disk.Usage(a.cfg.AllocDir)
+	return err == nil && (u.UsedPercent > a.cfg.GCDiskThreshold || u.InodesUsedPercent > a.cfg.GCInodeThreshold)
 }
 
 // terminal returns the runners of terminal allocations, the oldest first.

@@ -17,7 +17,8 @@
 // the agent ends, tasks live on, and the next agent asks the drivers for them;
 // with Config.KillOnExit they end with it. A terminal allocation keeps its
 // directory until servers forget it or the node needs the room; what was
-// removed leaves a note that it must never run here again.
+// removed leaves a note that it must never run here again, and its logs for as
+// long as the retention policy says (retain.go).
 //
 // # API
 //

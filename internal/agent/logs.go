@@ -27,9 +27,10 @@ func (a *Agent) streamLogs(w http.ResponseWriter, r *http.Request) {
 
 // logs returns an error only before anything was written.
 func (a *Agent) logs(w http.ResponseWriter, r *http.Request) error {
-	run, err := a.find(r.PathValue("id"))
-	if err != nil {
-		return err
+	run, missing := a.find(r.PathValue("id"))
+	kept, keptDir := a.retained.find(r.PathValue("id"))
+	if missing != nil && kept == nil {
+		return missing
 	}
 	q := web.ParamsOf(r)
 	name, kind, plain := q.String("task"), q.String("type"), q.Bool("plain", false)
@@ -42,6 +43,9 @@ func (a *Agent) logs(w http.ResponseWriter, r *http.Request) error {
 		return api.Errorf(api.CodeInvalid, `must provide task name: query parameter "task"`)
 	case kind != "stdout" && kind != "stderr":
 		return api.Errorf(api.CodeInvalid, `must provide log type (stdout/stderr): query parameter "type" is %q`, kind)
+	}
+	if missing != nil {
+		return a.keptLogs(w, r, kept, &logSet{dir: keptDir, prefix: name + "." + kind + "."}, where, plain)
 	}
 	t, err := run.lookUp(name)
 	if err != nil {
@@ -71,6 +75,34 @@ func (a *Agent) logs(w http.ResponseWriter, r *http.Request) error {
 	set.seek(files, where)
 	st.logs(set, t)
 	return nil
+}
+
+// keptLogs streams logs that outlived their allocation's directory.
+func (a *Agent) keptLogs(w http.ResponseWriter, r *http.Request, kept *retainedLogs, set *logSet, where span, plain bool) error {
+	task := web.ParamsOf(r).String("task")
+	if !slices.Contains(kept.Tasks, task) {
+		return api.Errorf(api.CodeInvalid, "unknown task name %q: allocation %s had %s", task, kept.ID, strings.Join(kept.Tasks, ", "))
+	}
+	files, err := set.list()
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return api.Errorf(api.CodeNotFound, "log entry for task %q and log type %q not found", task, web.ParamsOf(r).String("type"))
+	}
+	st, err := a.newStream(w, r, nil, logsDir, false, plain)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+	defer set.close()
+	set.seek(files, where)
+	for st.start(); ; {
+		n, err := set.read(st.buf[:])
+		if n == 0 || err != nil || !st.data(set.offset-int64(n), set.name(), st.buf[:n]) {
+			return nil
+		}
+	}
 }
 
 // logs sends the set from its position on. Following ends when the task is

@@ -339,9 +339,13 @@ func (r *runner) destroy() bool {
 			errs = append(errs, t.Destroy(ctx))
 		}
 	}
+	if !gone && started && errors.Join(errs...) == nil {
+		r.retainLogs(last)
+	}
 	if errs = append(errs, r.dir.Remove()); errors.Join(errs...) == nil {
 		if gone {
 			last = nil
+			r.a.retained.drop(r.id) // of an agent that was killed while it kept them
 			errs = append(errs, r.a.db.Delete(r.id))
 		} else {
 			errs = append(errs, r.a.db.Collect(last))
@@ -353,6 +357,18 @@ func (r *runner) destroy() bool {
 	}
 	r.a.forget(r.id, last)
 	return true
+}
+
+// retainLogs has the logs outlive the directory.
+func (r *runner) retainLogs(last *api.AllocUpdate) {
+	if last == nil || !r.dir.Exists() {
+		return
+	}
+	a := r.allocation()
+	r.a.retained.keep(r.dir, &retainedLogs{
+		ID: r.id, Namespace: a.Namespace, JobID: a.JobID, Failed: last.ClientStatus == api.AllocClientFailed,
+		EndedAt: r.endTime(), Tasks: r.taskNames(),
+	})
 }
 
 // discard removes an allocation that has ended from this node, for good.

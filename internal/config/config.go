@@ -103,6 +103,7 @@ type Client struct {
 	Reserved     Reserved               `key:"reserved"`
 	HostVolumes  map[string]HostVolume  `key:"host_volume"`
 	HostNetworks map[string]HostNetwork `key:"host_network"`
+	LogRetention LogRetention           `key:"log_retention"`
 
 	MaxKillTimeout    time.Duration `key:"max_kill_timeout"`
 	DisableRemoteExec bool          `key:"disable_remote_exec"`
@@ -111,6 +112,13 @@ type Client struct {
 	GCDiskThreshold   float64       `key:"gc_disk_usage_threshold"`
 	GCInodeThreshold  float64       `key:"gc_inode_usage_threshold"`
 	GCMaxAllocs       int           `key:"gc_max_allocs"`
+}
+
+// LogRetention says how long logs outlive their allocation's directory.
+type LogRetention struct {
+	MaxAge     time.Duration `key:"max_age"`     // since the allocation ended
+	MaxSizeMB  int           `key:"max_size_mb"` // of all of them; 0: none are kept
+	KeepFailed int           `key:"keep_failed"` // the last failed ones of each job stay beyond max_age
 }
 
 // ServerJoin names servers like Client.Servers does.
@@ -200,6 +208,7 @@ func Default() *Config {
 			MaxKillTimeout: 30 * time.Second,
 			GCInterval:     time.Minute, GCDiskThreshold: 80, GCInodeThreshold: 70, GCMaxAllocs: 50,
 			MaxExecSessions: 1024,
+			LogRetention:    LogRetention{MaxAge: 72 * time.Hour, MaxSizeMB: 512, KeepFailed: 3},
 		},
 		Limits: Limits{
 			HTTPMaxConnsPerClient: 100, HTTPSHandshakeTimeout: 5 * time.Second,

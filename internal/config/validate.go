@@ -184,10 +184,14 @@ func (c *Config) validateClient(bad func(string, ...any)) {
 		{"network_speed", cl.NetworkSpeed}, {"cpu_total_compute", cl.CPUTotalCompute}, {"memory_total_mb", cl.MemoryTotalMB},
 		{"disk_total_mb", cl.DiskTotalMB}, {"disk_free_mb", cl.DiskFreeMB}, {"node_max_allocs", cl.NodeMaxAllocs},
 		{"reserved.cpu", cl.Reserved.CPU}, {"reserved.memory", cl.Reserved.MemoryMB}, {"reserved.disk", cl.Reserved.DiskMB}, {"gc_max_allocs", cl.GCMaxAllocs},
+		{"log_retention.max_size_mb", cl.LogRetention.MaxSizeMB}, {"log_retention.keep_failed", cl.LogRetention.KeepFailed},
 	} {
 		if n.value < 0 {
 			bad("client.%s %d must not be negative", n.key, n.value)
 		}
+	}
+	if cl.LogRetention.MaxAge < 0 {
+		bad("client.log_retention.max_age %v must not be negative", cl.LogRetention.MaxAge)
 	}
 	if cl.MaxExecSessions < 1 {
 		bad("client.max_exec_sessions %d must be at least 1: disable_remote_exec refuses all", cl.MaxExecSessions)

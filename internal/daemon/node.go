@@ -51,6 +51,7 @@ func (d *daemon) buildNode() error {
 		Fingerprint: fp, MaxKillTimeout: c.MaxKillTimeout, KillOnExit: d.cfg.Dev, HostEnv: agent.FilterEnv(os.Environ()),
 		GCMaxAllocs: c.GCMaxAllocs, GCDiskThreshold: c.GCDiskThreshold, GCInodeThreshold: c.GCInodeThreshold, GCInterval: c.GCInterval,
 		DisableRemoteExec: c.DisableRemoteExec, MaxExecSessions: c.MaxExecSessions,
+		LogRetention: agent.LogRetention{MaxAge: c.LogRetention.MaxAge, MaxSize: int64(c.LogRetention.MaxSizeMB) << 20, KeepFailed: c.LogRetention.KeepFailed},
 	})
 	if err != nil {
 		return errors.Join(err, drivers.close())

@@ -49,7 +49,7 @@ func newSecured(t *testing.T) *secured {
 			ResetIndex: func() (uint64, error) { return s.reset, nil },
 		},
 	})
-	s.node = &fakeNode{id: nodeID, allocs: map[string]bool{}}
+	s.node = &fakeNode{id: nodeID}
 	s.serve(httpapi.Config{
 		Log: quiet, Now: now, Agent: fakeAgent{}, Metrics: prometheus.NewRegistry(), Server: s.server, Node: s.node,
 		NodeConnected: func(string) bool { return false },

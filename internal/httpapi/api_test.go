@@ -107,7 +107,7 @@ func (w *world) build(t testing.TB, change ...func(*httpapi.Config)) {
 		Store: w.store, Proposer: w.log, Cluster: w, Liveness: w, Collector: w, Authorizer: w.auth, Events: w.ring, Region: "global",
 		Drivers: []string{"raw_exec", "docker"}, Log: quiet, Now: func() time.Time { return start }, NewID: w.newID,
 	})
-	w.node = &fakeNode{id: nodeID, allocs: map[string]bool{}}
+	w.node = &fakeNode{id: nodeID}
 	cfg := httpapi.Config{
 		Log: quiet, Now: func() time.Time { return start }, Agent: fakeAgent{}, Metrics: prometheus.NewRegistry(), Server: w.server, Node: w.node,
 		NodeConnected: func(string) bool { return false },
@@ -178,9 +178,8 @@ func (w *world) register(id string) {
 
 // fakeNode says which request it got.
 type fakeNode struct {
-	id     string
-	allocs map[string]bool
-	h      http.Handler // nil: says which request it got
+	id string
+	h  http.Handler // nil: says which request it got
 }
 
 func (n *fakeNode) NodeID() string { return n.id }

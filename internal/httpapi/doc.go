@@ -11,9 +11,11 @@
 //
 //   - A server answers from its own state.
 //   - What happens on a node (exec, logs, files, signals, stats) is answered by
-//     the node: in process when the node is this agent, otherwise through the
-//     connection that the node keeps to this server (splice.go).
-//   - A pure node forwards everything that is not its own to a server.
+//     the node, once a server has authorised it: in process when the node is
+//     this agent, otherwise through the connection that the node keeps to this
+//     server (splice.go, tunnel.go).
+//   - A pure node forwards everything to a server, even what it will be asked
+//     itself then: it can't tell who may what.
 //
 // # Encoding
 //
