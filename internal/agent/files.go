@@ -106,10 +106,7 @@ func (a *Agent) sendFile(w http.ResponseWriter, r *http.Request, offset, limit i
 		web.WriteError(w, err)
 		return
 	}
-	kind := sniff(name, f)
-	if strings.Contains(kind, "html") || strings.Contains(kind, "xml") || strings.Contains(kind, "javascript") {
-		kind = "text/plain; charset=utf-8"
-	}
+	kind := inert(sniff(name, f))
 	n := min(limit, max(0, info.Size()-offset))
 	h := w.Header()
 	h.Set("Content-Type", kind)
@@ -119,6 +116,20 @@ func (a *Agent) sendFile(w http.ResponseWriter, r *http.Request, offset, limit i
 	if _, err := io.CopyN(w, f, n); err != nil {
 		panic(http.ErrAbortHandler) // half a file must not look like a whole one
 	}
+}
+
+// inert returns a content type that no browser runs: the file's own where that
+// is known to be harmless, else that of plain text or of bytes.
+func inert(kind string) string {
+	whole, _, _ := strings.Cut(kind, ";")
+	class, _, _ := strings.Cut(whole, "/")
+	switch {
+	case whole == "text/plain", whole == "application/json", class == "audio", class == "video", class == "image" && !strings.Contains(whole, "xml"):
+		return kind
+	case class == "text", strings.Contains(whole, "xml"), strings.Contains(whole, "javascript"):
+		return "text/plain; charset=utf-8"
+	}
+	return "application/octet-stream"
 }
 
 // openFile opens the file that a request names.

@@ -6,26 +6,17 @@ import (
 	"net/netip"
 )
 
-// Key names whom something is counted for. The seed is of this process, so
-// that nobody outside can choose keys that collide.
+// Key names whom something is counted for. The seeds are of this process, so
+// that nobody outside can choose keys that collide. 0 is no key.
 type Key uint64
 
-var seed = maphash.MakeSeed()
-
-// keyOf makes a Key of a text. 0 is no key.
-func keyOf(kind byte, s string) Key {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	_ = h.WriteByte(kind)
-	_, _ = h.WriteString(s)
-	return Key(h.Sum64() | 1)
-}
+var tokenSeed, addressSeed = maphash.MakeSeed(), maphash.MakeSeed()
 
 // TokenKey is the key of a token's owner.
-func TokenKey(accessorID string) Key { return keyOf('t', accessorID) }
+func TokenKey(accessorID string) Key { return Key(maphash.String(tokenSeed, accessorID) | 1) }
 
 // AddressKey is the key of an address, host:port. own reports whether it is of
-// this machine; what is no address counts as one caller.
+// this machine, which has key 0; what is no address counts as one caller.
 func AddressKey(remote string) (k Key, own bool) {
 	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
@@ -33,19 +24,15 @@ func AddressKey(remote string) (k Key, own bool) {
 		if err != nil {
 			host = remote
 		}
-		return keyOf('a', host), false
+		return Key(maphash.String(addressSeed, host) | 1), false
 	}
-	ip := at.Addr().Unmap().WithZone("")
-	if ip.IsLoopback() {
+	ip := at.Addr()
+	if ip.IsLoopback() || ip.Unmap().IsLoopback() {
 		return 0, true
 	}
-	b := ip.As16()
-	if ip.Is6() {
+	b := ip.As16() // of version 4 as mapped into 6
+	if !ip.Is4() && !ip.Is4In6() {
 		clear(b[8:])
 	}
-	var h maphash.Hash
-	h.SetSeed(seed)
-	_ = h.WriteByte('a')
-	_, _ = h.Write(b[:])
-	return Key(h.Sum64() | 1), false
+	return Key(maphash.Bytes(addressSeed, b[:]) | 1), false
 }

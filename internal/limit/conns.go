@@ -60,7 +60,7 @@ func (l *conns) Accept() (net.Conn, error) {
 }
 
 // ownKey counts the connections from this machine.
-var ownKey = keyOf('a', "loopback")
+var ownKey = TokenKey("loopback")
 
 // Conn is a connection that counts.
 type Conn struct {

@@ -65,7 +65,7 @@ func TestRateTableIsBounded(t *testing.T) {
 		}
 	}
 	for i := range 4 * rateSets * rateWays {
-		if r.Take(keyOf('x', fmt.Sprint(i)), 0) != 0 {
+		if r.Take(TokenKey(fmt.Sprint(i)), 0) != 0 {
 			t.Fatal("a newcomer was refused")
 		}
 		if i%1000 == 0 && r.Take(flooder, 0) == 0 {
