@@ -23,7 +23,7 @@ type Kind int
 const (
 	Plain Kind = iota // nothing: it is answered at once
 	Exec              // a session with a task: any websocket
-	Files             // logs and files of an allocation, followed or not
+	Files             // logs and files of an allocation, read, followed or copied
 	Watch             // a blocking query, or a stream of events or logs
 	kinds
 )
@@ -199,7 +199,7 @@ func KindOf(r *http.Request) Kind {
 	switch path := r.URL.Path; {
 	case len(r.Header["Upgrade"]) > 0 && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
 		return Exec
-	case strings.HasPrefix(path, "/v1/client/fs/"):
+	case strings.HasPrefix(path, "/v1/client/fs/"), strings.HasPrefix(path, "/v1/client/allocation/") && strings.HasSuffix(path, "/copy"):
 		return Files
 	case streams(r), waits(r.URL.RawQuery):
 		return Watch

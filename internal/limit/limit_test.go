@@ -124,6 +124,8 @@ func TestKindOfARequest(t *testing.T) {
 		{"/v1/jobs", http.Header{"Upgrade": {"h2c"}}, Plain},
 		{"/v1/client/allocation/x/exec?command=1", upgrade, Exec},
 		{"/v1/client/fs/logs/x?follow=true", nil, Files},
+		{"/v1/client/allocation/x/copy?path=a", nil, Files},
+		{"/v1/client/allocation/x/stats", nil, Plain},
 		{"/v1/event/stream?topic=*", nil, Watch},
 	} {
 		r := httptest.NewRequest("GET", c.url, nil)
@@ -378,13 +380,27 @@ func TestFloodOfConnectionsLeavesOthersConnected(t *testing.T) {
 	}
 }
 
+// BenchmarkRate is what a request costs: to know the caller, the time, and
+// whether it may.
 func BenchmarkRate(b *testing.B) {
 	r := NewRate(1e9, 1e6)
 	start := time.Now()
-	b.ReportAllocs()
-	for b.Loop() {
-		k, _ := AddressKey("192.0.2.1:12345")
-		r.Take(k, time.Since(start))
+	key, _ := AddressKey("192.0.2.1:12345")
+	for name, f := range map[string]func(){
+		"key":  func() { AddressKey("192.0.2.1:12345") },
+		"now":  func() { time.Since(start) },
+		"take": func() { r.Take(key, 0) },
+		"all": func() {
+			k, _ := AddressKey("192.0.2.1:12345")
+			r.Take(k, time.Since(start))
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f()
+			}
+		})
 	}
 }
 
