@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
@@ -18,6 +19,7 @@ type allocExecOptions struct {
 	task, group string
 	stdin, tty  optionalBool
 	escape      string
+	record      string
 }
 
 func allocExecVerb() *verb {
@@ -31,6 +33,9 @@ its exit code. Without -i and -t they are chosen by what standard input and
 output are. With a terminal, the escape character and a dot at the beginning of
 a line ("~.") end the session.
 
+-record keeps what the command wrote in FILE, with its times, as an asciicast that
+terminal players read; what is typed is not recorded.
+
 Exit codes: that of COMMAND (128 and the signal's number if a signal ended it),
 1 when it could not be run.`,
 		flags: func(fs *flag.FlagSet) {
@@ -39,6 +44,7 @@ Exit codes: that of COMMAND (128 and the signal's number if a signal ended it),
 			fs.StringVar(&o.group, "group", "", "with -job: an allocation of `GROUP`")
 			fs.Var(&o.stdin, "i", "pass standard input on (default yes)")
 			fs.Var(&o.tty, "t", "give COMMAND a terminal (default: if there is one here)")
+			fs.StringVar(&o.record, "record", "", "record the output in `FILE`, which must not exist")
 			fs.StringVar(&o.escape, "e", "~", "escape `CHARACTER`, none to have none")
 		},
 		run: func(ctx context.Context, e *env, args []string) error { return runAllocExec(ctx, e, &o, args) },
@@ -69,11 +75,36 @@ func runAllocExec(ctx context.Context, e *env, o *allocExecOptions, args []strin
 	if o.stdin.or(true) {
 		x.Stdin = e.In
 	}
+	finish := func() error { return nil }
+	if o.record != "" {
+		if finish, err = e.record(o.record, x); err != nil {
+			return err
+		}
+	}
 	result, err := e.session(ctx, c, a.ID, x, o.escape)
+	if bad := finish(); bad != nil {
+		e.warn("the recording is not whole: " + bad.Error())
+	}
 	if err != nil {
 		return err
 	}
 	return execCode(result)
+}
+
+// record has a session recorded, until the function it returns is called.
+func (e *env) record(path string, x *client.ExecOptions) (finish func() error, err error) {
+	width, height := 80, 24
+	if f := fileOf(e.Out); f != nil {
+		if w, h, err := term.GetSize(int(f.Fd())); err == nil {
+			width, height = w, h
+		}
+	}
+	r, err := newRecording(path, width, height, x.Command, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	x.Stdout, x.Stderr = r.tee(x.Stdout), r.tee(x.Stderr)
+	return r.close, nil
 }
 
 // session runs the command, in raw mode when it has a terminal.
