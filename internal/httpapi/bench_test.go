@@ -85,3 +85,37 @@ func BenchmarkListAllocs(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSmallReads reads one allocation and lists one by its prefix, as
+// they are and after each change.
+func BenchmarkSmallReads(b *testing.B) {
+	log := storetest.New()
+	w := &world{store: log.Store, log: log}
+	w.build(b)
+	u := w.load(b, "default", 1000)[500]
+	for _, c := range []struct {
+		name, target string
+		changing     bool
+	}{
+		{"read", "/v1/allocation/" + u.ID, false}, {"prefix", "/v1/allocations?prefix=" + u.ID[:8], false},
+		{"changing/read", "/v1/allocation/" + u.ID, true}, {"changing/prefix", "/v1/allocations?prefix=" + u.ID[:8], true},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			r := httptest.NewRequest("GET", c.target, nil)
+			r.Host = "127.0.0.1:4646"
+			r.Header.Set("Accept-Encoding", "gzip")
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if c.changing {
+					b.StopTimer()
+					u.TaskStates["redis"].Restarts = uint64(i + 5)
+					if _, err := log.Propose(b.Context(), &store.UpdateAllocs{NodeID: nodeID, Updates: []*api.AllocUpdate{u}, Now: 3}); err != nil {
+						b.Fatal(err)
+					}
+					b.StartTimer()
+				}
+				w.h.ServeHTTP(&discard{h: http.Header{}}, r)
+			}
+		})
+	}
+}

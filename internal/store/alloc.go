@@ -13,7 +13,6 @@ import (
 // allocKey is what places an allocation in the indexes; it never changes.
 type allocKey struct {
 	id, node, eval, deploy api.ID
-	created                uint64
 	ns, job                string
 }
 
@@ -156,9 +155,8 @@ func (t *tx) putAlloc(a *api.Allocation, now int64) {
 	id := idOf(a.ID)
 	old, exists := t.allocItem(id)
 	a.ModifyIndex, a.ModifyTime = t.index, now
-	key := &allocKey{id: id, node: idOf(a.NodeID), eval: idOf(a.EvalID), deploy: idOf(a.DeploymentID), created: t.index, ns: a.Namespace, job: a.JobID}
+	key := &allocKey{id: id, node: idOf(a.NodeID), eval: idOf(a.EvalID), deploy: idOf(a.DeploymentID), ns: a.Namespace, job: a.JobID}
 	if exists {
-		key.created = old.key.created
 		a.CreateIndex, a.CreateTime = old.a.CreateIndex, old.a.CreateTime
 		if *key == *old.key {
 			key = old.key

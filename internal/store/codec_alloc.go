@@ -35,7 +35,7 @@ func (c *UpdateAllocs) decode(d *dec) {
 		c.Updates[i] = u
 		d.record(func(d *dec) {
 			u.ID = d.id()
-			u.ClientStatus, u.ClientDescription = d.str(), d.str()
+			u.ClientStatus, u.ClientDescription = intern(d.str()), intern(d.str())
 			u.TaskStates = decodeStates(d)
 			u.DeploymentHealthy = decodeTri(d)
 			u.HealthTimestamp = d.time()
@@ -278,6 +278,7 @@ func decodeGroup(d *dec, g *api.PlanGroup, nodes *nodeTable) {
 	d.json(&g.Resources)
 	d.json(&g.Metrics)
 	g.Allocs = make([]*api.Placement, d.count())
+	var scores scoreCache
 	for i := range g.Allocs {
 		p := &api.Placement{}
 		g.Allocs[i] = p
@@ -287,7 +288,7 @@ func decodeGroup(d *dec, g *api.PlanGroup, nodes *nodeTable) {
 			p.Previous, p.Canary = d.id(), d.bool()
 			p.Scores = make([]*api.NodeScoreMeta, d.count())
 			for i := range p.Scores {
-				p.Scores[i] = decodeScore(d, nodes)
+				p.Scores[i] = scores.decode(d, func(d *dec) string { id, _ := nodes.at(d); return id })
 			}
 			if d.bool() {
 				var r placementRest
@@ -321,12 +322,4 @@ func encodeScore(e *enc, s *api.NodeScoreMeta, nodes *nodeTable) {
 		e.float(v)
 	}
 	e.float(s.NormScore)
-}
-
-func decodeScore(d *dec, nodes *nodeTable) *api.NodeScoreMeta {
-	s := &api.NodeScoreMeta{}
-	s.NodeID, _ = nodes.at(d)
-	s.Scores = decodeScoreSet(d)
-	s.NormScore = d.float()
-	return s
 }

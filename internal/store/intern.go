@@ -17,6 +17,33 @@ func decodeScoreSet(d *dec) api.ScoreSet {
 	return s
 }
 
+// scoreCache shares the scores of nodes among allocations: who comes second for
+// one is mostly first for the next, with the same scores. It is for one
+// decoding, and bounded.
+type scoreCache struct {
+	m map[string]*api.NodeScoreMeta // by encoded form
+}
+
+const maxScores = 8192
+
+// decode reads a node, as node does, and its scores. The result may be shared.
+func (c *scoreCache) decode(d *dec, node func(*dec) string) *api.NodeScoreMeta {
+	start := d.b
+	s := &api.NodeScoreMeta{NodeID: node(d), Scores: decodeScoreSet(d)}
+	if s.NormScore = d.float(); d.err != nil {
+		return s
+	}
+	used := start[:len(start)-len(d.b)]
+	if known, ok := c.m[string(used)]; ok {
+		return known
+	}
+	if c.m == nil || len(c.m) >= maxScores {
+		c.m = map[string]*api.NodeScoreMeta{}
+	}
+	c.m[string(used)] = s
+	return s
+}
+
 // intern shares the text of values that occur in very many rows: statuses,
 // event types, task names.
 func intern(s string) string { return unique.Make(s).Value() }

@@ -200,6 +200,7 @@ type reader struct {
 	jobs      []*api.Job
 	resources []*api.AllocatedResources
 	metrics   []*api.AllocMetric
+	scores    scoreCache
 	done      bool
 }
 
@@ -371,14 +372,11 @@ func (r *reader) alloc(d *dec) error {
 			m.ScoreMetaData = make([]*api.NodeScoreMeta, n)
 		}
 		for i := range m.ScoreMetaData {
-			s := &api.NodeScoreMeta{NodeID: d.id()}
-			s.Scores = decodeScoreSet(d)
-			s.NormScore = d.float()
-			m.ScoreMetaData[i] = s
+			m.ScoreMetaData[i] = r.scores.decode(d, (*dec).id)
 		}
 		a.Metrics = &m
 	}
-	key := &allocKey{id: idOf(a.ID), node: idOf(a.NodeID), eval: idOf(a.EvalID), deploy: idOf(a.DeploymentID), created: a.CreateIndex, ns: a.Namespace, job: a.JobID}
+	key := &allocKey{id: idOf(a.ID), node: idOf(a.NodeID), eval: idOf(a.EvalID), deploy: idOf(a.DeploymentID), ns: a.Namespace, job: a.JobID}
 	r.tx.indexAlloc(key)
 	r.t.allocs.Set(allocItem{key, a})
 	r.t.allocsCreated.Set(a, r.tx.index)
