@@ -119,3 +119,18 @@ func BenchmarkSmallReads(b *testing.B) {
 		})
 	}
 }
+
+// What a small read costs in heap allocations, beside net/http's own. The
+// bounds are what has been reached, and alarms.
+func TestSmallReadsAllocateLittle(t *testing.T) {
+	w := newWorld(t)
+	id := w.load(t, "default", 100)[50].ID
+	for target, most := range map[string]float64{"/v1/allocation/" + id: 17, "/v1/allocations?prefix=" + id[:8]: 48, "/v1/allocations?per_page=50": 40} {
+		r := httptest.NewRequest("GET", target, nil)
+		r.Host = "127.0.0.1:4646"
+		d := &discard{h: http.Header{}}
+		if n := testing.AllocsPerRun(100, func() { clear(d.h); w.h.ServeHTTP(d, r) }); n > most {
+			t.Errorf("%s: %v allocations, the bound is %v", target, n, most)
+		}
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"container/list"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,19 +63,36 @@ func (a *Answers) Share(r *http.Request, version uint64, value any) any {
 	return &shared{a, questionOf(r), version, value}
 }
 
-// questionOf names what a request asks.
+// questionOf names what a request asks: its path and its parameters as they
+// were sent, in the order of their names.
 func questionOf(r *http.Request) string {
-	var b strings.Builder
-	b.WriteString(r.URL.Path)
-	if r.URL.RawQuery != "" {
-		q := r.URL.Query()
-		for _, how := range []string{"index", "wait", "stale"} {
-			delete(q, how)
+	if r.URL.RawQuery == "" {
+		return r.URL.Path
+	}
+	var room [8]string
+	pairs := room[:0]
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		switch nameOf(pair) {
+		case "", "index", "wait", "stale":
+		default:
+			pairs = append(pairs, pair)
 		}
-		b.WriteByte('?')
-		b.WriteString(url.Values(q).Encode())
+	}
+	// Of two of the same name the first counts, so their order is kept.
+	slices.SortStableFunc(pairs, func(a, b string) int { return strings.Compare(nameOf(a), nameOf(b)) })
+	var b strings.Builder
+	b.Grow(len(r.URL.Path) + 1 + len(r.URL.RawQuery))
+	b.WriteString(r.URL.Path)
+	for i, pair := range pairs {
+		b.WriteByte("?&"[min(i, 1)])
+		b.WriteString(pair)
 	}
 	return b.String()
+}
+
+func nameOf(pair string) string {
+	name, _, _ := strings.Cut(pair, "=")
+	return name
 }
 
 // write answers from what is kept, or encodes and keeps. An error means that

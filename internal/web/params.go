@@ -22,8 +22,12 @@ type Params struct {
 
 // ParamsOf parses the query of r.
 func ParamsOf(r *http.Request) *Params {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	p := &Params{r: r, q: q}
+	p := &Params{r: r}
+	if r.URL.RawQuery == "" {
+		return p
+	}
+	var err error
+	p.q, err = url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		p.fail("the query string is malformed: %v", err)
 	}

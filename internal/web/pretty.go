@@ -3,13 +3,14 @@ package web
 import (
 	"io"
 	"net/http"
+	"strings"
 )
 
 // pretty reports whether the answer is to be indented: the parameter is
 // present and not 0.
 func pretty(r *http.Request) bool {
-	if r.URL.RawQuery == "" {
-		return false
+	if q := r.URL.RawQuery; !strings.Contains(q, "pretty") && !strings.Contains(q, "%") {
+		return false // the usual case, without taking the query apart
 	}
 	v, ok := r.URL.Query()["pretty"]
 	return ok && v[0] != "0"

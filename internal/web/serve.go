@@ -48,7 +48,7 @@ func Serve(c Config, next http.Handler) http.Handler {
 		}()
 
 		h := rec.Header()
-		h.Set("Vary", "Accept-Encoding")
+		h["Vary"] = varyEncoding
 		for name, value := range c.Headers {
 			h.Set(name, value)
 		}

@@ -37,6 +37,22 @@ const (
 	HeaderNextToken   = "X-Nomad-NextToken"
 )
 
+// The same as keys of a header.
+var (
+	canonicalIndex       = http.CanonicalHeaderKey(HeaderIndex)
+	canonicalKnownLeader = http.CanonicalHeaderKey(HeaderKnownLeader)
+	canonicalLastContact = http.CanonicalHeaderKey(HeaderLastContact)
+)
+
+// Values that every answer shares. Nobody appends to them in place: there is
+// no room.
+var (
+	varyEncoding = []string{"Accept-Encoding"}
+	typeJSON     = []string{jsonType}
+)
+
+const jsonType = "application/json"
+
 // Wrap turns a Handler into an http.Handler. log gets the errors that the
 // caller is not told.
 func Wrap(log *slog.Logger, h Handler) http.Handler {
@@ -74,9 +90,9 @@ func (p *Reply) writeHeaders(h http.Header) {
 	}
 	switch {
 	case p.Meta != nil:
-		h.Set(HeaderIndex, strconv.FormatUint(p.Meta.Index, 10))
-		h.Set(HeaderKnownLeader, strconv.FormatBool(p.Meta.KnownLeader))
-		h.Set(HeaderLastContact, strconv.FormatInt(p.Meta.LastContact.Milliseconds(), 10))
+		// One slice for the values of three headers; each has its own end.
+		values := [...]string{strconv.FormatUint(p.Meta.Index, 10), strconv.FormatBool(p.Meta.KnownLeader), strconv.FormatInt(p.Meta.LastContact.Milliseconds(), 10)}
+		h[canonicalIndex], h[canonicalKnownLeader], h[canonicalLastContact] = values[0:1:1], values[1:2:2], values[2:3:3]
 		if p.Meta.NextToken != "" {
 			h.Set(HeaderNextToken, p.Meta.NextToken)
 		}
@@ -98,16 +114,18 @@ func (p *Reply) write(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if p.ContentType == "" {
-		p.ContentType = "application/json"
+		p.ContentType = jsonType
+		w.Header()["Content-Type"] = typeJSON
+	} else {
+		w.Header().Set("Content-Type", p.ContentType)
 	}
-	w.Header().Set("Content-Type", p.ContentType)
 
 	if s, ok := p.Value.(*shared); ok {
-		if p.Value = s.value; p.ContentType == "application/json" && !pretty(r) {
+		if p.Value = s.value; p.ContentType == jsonType && !pretty(r) {
 			return s.write(w, r, status)
 		}
 	}
-	if a, ok := p.Value.(Array); ok && p.ContentType == "application/json" && !pretty(r) {
+	if a, ok := p.Value.(Array); ok && p.ContentType == jsonType && !pretty(r) {
 		return a.serve(w, r, status)
 	}
 	out := newBody(w, r, status)
@@ -126,7 +144,7 @@ func (p *Reply) write(w http.ResponseWriter, r *http.Request) error {
 		}
 		_, _ = indented(out, r, p.ContentType).Write(buf.Bytes())
 	}
-	if pretty(r) && p.ContentType == "application/json" {
+	if pretty(r) && p.ContentType == jsonType {
 		_, _ = io.WriteString(out, "\n")
 	}
 	if err := out.close(); err != nil {
