@@ -39,6 +39,14 @@ func (a Allocs) Info(ctx context.Context, id string, opts api.ListOptions) (*api
 	return out, meta, err
 }
 
+// Explain tells where an allocation could run now, and why not elsewhere; all
+// lists every node.
+func (a Allocs) Explain(ctx context.Context, id string, all bool, opts api.ListOptions) (*api.Explanation, error) {
+	out := new(api.Explanation)
+	_, err := a.c.read(ctx, "/v1/allocation/"+url.PathEscape(id)+"/explain", opts, url.Values{"all": {strconv.FormatBool(all)}}, out)
+	return out, err
+}
+
 // StopOptions say how an allocation is stopped.
 type StopOptions struct {
 	NoShutdownDelay bool

@@ -55,6 +55,18 @@ func (j Jobs) Versions(ctx context.Context, id string, diffs bool, opts api.List
 	return out, meta, err
 }
 
+// Explain tells where the next allocation of each group could run, or of one
+// group, and why not elsewhere; all lists every node.
+func (j Jobs) Explain(ctx context.Context, id, group string, all bool, opts api.ListOptions) (*api.JobExplanation, error) {
+	params := url.Values{"all": {strconv.FormatBool(all)}}
+	if group != "" {
+		params.Set("group", group)
+	}
+	out := new(api.JobExplanation)
+	_, err := j.c.read(ctx, jobPath(id, "/explain"), opts, params, out)
+	return out, err
+}
+
 // Summary returns the counts of a job's allocations.
 func (j Jobs) Summary(ctx context.Context, id string, opts api.ListOptions) (*api.JobSummary, api.Meta, error) {
 	out := new(api.JobSummary)

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"flag"
+	"strconv"
+	"strings"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/api/client"
@@ -11,7 +13,8 @@ import (
 type allocListOptions struct {
 	machine      machine
 	all, verbose bool
-	job, node    string
+	job, group   string
+	node         string
 	status       string
 	filter       string
 	perPage      int
@@ -32,6 +35,7 @@ such as 'ClientStatus == "failed"'.`,
 			fs.BoolVar(&o.all, "all", false, "with allocations that have ended")
 			fs.BoolVar(&o.verbose, "verbose", false, "full IDs and times")
 			fs.StringVar(&o.job, "job", "", "only of `JOB`")
+			fs.StringVar(&o.group, "group", "", "only of the task group `GROUP`")
 			fs.StringVar(&o.node, "node", "", "only on `NODE`, an ID or name")
 			fs.StringVar(&o.status, "status", "", "only with this client `STATUS` (implies -all)")
 			fs.StringVar(&o.filter, "filter", "", "only those for which `EXPRESSION` holds (implies -all)")
@@ -50,16 +54,12 @@ func runAllocList(ctx context.Context, e *env, o *allocListOptions, args []strin
 	if err != nil {
 		return err
 	}
-	node := ""
-	if o.node != "" {
-		n, err := e.findNode(ctx, c, o.node)
-		if err != nil {
-			return err
-		}
-		node = n.ID
+	filter, err := o.expression(ctx, e, c)
+	if err != nil {
+		return err
 	}
 	list, meta, err := c.Allocs().List(ctx, client.AllocListOptions{},
-		api.ListOptions{Filter: o.filter, PerPage: o.perPage, NextToken: o.pageToken})
+		api.ListOptions{Filter: filter, PerPage: o.perPage, NextToken: o.pageToken})
 	if err != nil {
 		return err
 	}
@@ -67,10 +67,9 @@ func runAllocList(ctx context.Context, e *env, o *allocListOptions, args []strin
 	kept := list[:0]
 	for _, a := range list {
 		ended := a.ClientStatus == api.AllocClientComplete || a.ClientStatus == api.AllocClientFailed || a.ClientStatus == api.AllocClientLost
-		if ended && !all || o.job != "" && a.JobID != o.job || node != "" && a.NodeID != node || o.status != "" && a.ClientStatus != o.status {
-			continue
+		if !ended || all {
+			kept = append(kept, a)
 		}
-		kept = append(kept, a)
 	}
 	if o.machine.wanted() {
 		return o.machine.write(e.Out, kept)
@@ -87,4 +86,29 @@ func runAllocList(ctx context.Context, e *env, o *allocListOptions, args []strin
 		e.note("More: -page-token %s", meta.NextToken)
 	}
 	return nil
+}
+
+// expression is the filter that the flags make together: servers apply it, so
+// that pages hold what was asked for.
+func (o *allocListOptions) expression(ctx context.Context, e *env, c *client.Client) (string, error) {
+	var parts []string
+	is := func(selector, value string) {
+		if value != "" {
+			parts = append(parts, selector+" == "+strconv.Quote(value))
+		}
+	}
+	is("JobID", o.job)
+	is("TaskGroup", o.group)
+	is("ClientStatus", o.status)
+	if o.node != "" {
+		n, err := e.findNode(ctx, c, o.node)
+		if err != nil {
+			return "", err
+		}
+		is("NodeID", n.ID)
+	}
+	if o.filter != "" {
+		parts = append(parts, "("+o.filter+")")
+	}
+	return strings.Join(parts, " and "), nil
 }

@@ -33,8 +33,8 @@ func verbs() []*verb {
 	return []*verb{
 		agentVerb(),
 		jobRunVerb(), jobPlanVerb(), jobStatusVerb(), jobStopVerb(), jobInspectVerb(), jobValidateVerb(), jobInitVerb(),
-		jobAllocsVerb(), jobEvalVerb(), jobHistoryVerb(), jobRevertVerb(), jobPromoteVerb(), jobScaleVerb(), jobDeploymentsVerb(),
-		allocListVerb(), allocStatusVerb(), allocLogsVerb(), allocExecVerb(), allocFSVerb(), allocCpVerb(), allocPortForwardVerb(),
+		jobAllocsVerb(), jobEvalVerb(), jobWhyVerb(), jobHistoryVerb(), jobRevertVerb(), jobPromoteVerb(), jobScaleVerb(), jobDeploymentsVerb(),
+		allocListVerb(), allocStatusVerb(), allocWhyVerb(), allocLogsVerb(), allocExecVerb(), allocFSVerb(), allocCpVerb(), allocPortForwardVerb(),
 		allocStopVerb(), allocRestartVerb(), allocSignalVerb(),
 		eventsVerb(), evalListVerb(), evalStatusVerb(),
 		deploymentListVerb(), deploymentStatusVerb(), deploymentPromoteVerb(), deploymentFailVerb(), deploymentPauseVerb(), deploymentResumeVerb(),

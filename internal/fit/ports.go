@@ -149,6 +149,26 @@ func (a *PortAsk) PortsFree(c *Capacity, used *Usage) bool {
 	return true
 }
 
+// Taken returns the first port asked for by number that can't be had, with its
+// label, and whether it is in use or the operator holds it back. It returns 0
+// when all are free.
+func (a *PortAsk) Taken(c *Capacity, used *Usage) (port uint16, label string, inUse bool) {
+	seen := map[int]bool{}
+	for _, ask := range a.all() {
+		for _, p := range ask.ReservedPorts {
+			if p.IgnoreCollision || p.Value <= 0 {
+				continue
+			}
+			n := uint16(p.Value)
+			if c.HoldsBack(n) || used.HasPort(n) || seen[p.Value] {
+				return n, p.Label, !c.HoldsBack(n)
+			}
+			seen[p.Value] = true
+		}
+	}
+	return 0, "", false
+}
+
 // PortOffer is what a node gives for a PortAsk.
 type PortOffer struct {
 	Networks    []*api.NetworkResource

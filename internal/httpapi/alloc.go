@@ -15,6 +15,7 @@ func (a *routes) allocRoutes() []web.Route {
 		{Methods: "GET", Pattern: "/v1/allocations", Needs: web.Namespace(api.CapReadJob), Do: a.listAllocs},
 		{Methods: "GET", Pattern: "/v1/allocation/{id}", Needs: web.Object(api.CapReadJob), Do: a.readAlloc},
 		{Methods: "PUT POST", Pattern: "/v1/allocation/{id}/stop", Needs: web.Object(api.CapAllocLifecycle), Do: a.stopAlloc},
+		{Methods: "GET", Pattern: "/v1/allocation/{id}/explain", Needs: web.Object(api.CapReadJob), Do: a.explainAlloc},
 		{Methods: "GET", Pattern: "/v1/allocation/{id}/services", Needs: web.Object(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) ([]struct{}, api.Meta, error) {
 			meta, err := a.Server.AllocServices(r.Context(), o, id)
 			return []struct{}{}, meta, err

@@ -84,6 +84,7 @@ type Jobs interface {
 	JobDeployment(ctx context.Context, opts api.ListOptions, id string) (*api.Deployment, api.Meta, error)
 	JobScaleStatus(ctx context.Context, opts api.ListOptions, id string) (*api.JobScaleStatus, api.Meta, error)
 	JobActions(ctx context.Context, opts api.ListOptions, id string) ([]api.JobAction, api.Meta, error)
+	ExplainJob(ctx context.Context, opts api.ListOptions, id, group string, all bool) (*api.JobExplanation, api.Meta, error)
 	ScalingPolicies(ctx context.Context, opts api.ListOptions, job, kind string) ([]*api.ScalingPolicy, api.Meta, error)
 	ScalingPolicy(ctx context.Context, opts api.ListOptions, id string) (*api.ScalingPolicy, api.Meta, error)
 	JobStatuses(ctx context.Context, opts api.ListOptions, jobs []api.NamespacedID) ([]*api.JobStatusStub, api.Meta, error)
@@ -106,6 +107,7 @@ type JobChanges interface {
 type Allocs interface {
 	Allocs(ctx context.Context, opts api.ListOptions) (paged.List[*api.Allocation], api.Meta, error)
 	Alloc(ctx context.Context, opts api.ListOptions, id string) (*api.Allocation, api.Meta, error)
+	ExplainAlloc(ctx context.Context, opts api.ListOptions, id string, all bool) (*api.Explanation, api.Meta, error)
 	AllocServices(ctx context.Context, opts api.ListOptions, id string) (api.Meta, error)
 	StopAlloc(ctx context.Context, token, id string, noShutdownDelay, reschedule bool) (*api.AllocStopResponse, error)
 }

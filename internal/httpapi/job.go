@@ -37,6 +37,7 @@ func (a *routes) jobPaths() web.Route {
 		{"/deployment", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Deployment, api.Meta, error) {
 			return a.Server.JobDeployment(r.Context(), o, id)
 		})}}},
+		{"/explain", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: a.explainJob}}},
 		{"/summary", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.JobSummary, api.Meta, error) {
 			return a.Server.JobSummary(r.Context(), o, id)
 		})}}},
