@@ -8,7 +8,7 @@ import (
 
 // Explanations tell about nodes only to those who may read nodes, and about a
 // hidden object what they tell about a missing one.
-func TestExplain(t *testing.T) {
+func TestExplainPlacement(t *testing.T) {
 	w := newWorld(t)
 	reg := w.run("team/web", 1)
 	id := w.place("team/web", reg.EvalID, 1)[0]
