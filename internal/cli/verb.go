@@ -39,6 +39,7 @@ func verbs() []*verb {
 		eventsVerb(), evalListVerb(), evalStatusVerb(),
 		deploymentListVerb(), deploymentStatusVerb(), deploymentPromoteVerb(), deploymentFailVerb(), deploymentPauseVerb(), deploymentResumeVerb(),
 		nodeStatusVerb(), nodeEligibilityVerb(),
+		auditVerifyVerb(),
 		statusVerb(), serverMembersVerb(), systemGCVerb(), operatorAPIVerb(),
 		tlsCACreateVerb(), tlsCAInfoVerb(), tlsCertCreateVerb(), tlsCertInfoVerb(),
 		fmtVerb(), benchNodesVerb(), completionVerb(), versionVerb(), manVerb(),

@@ -28,6 +28,7 @@ type Config struct {
 	Client  Client            `key:"client"`
 	ACL     ACL               `key:"acl"`
 	Limits  Limits            `key:"limits"`
+	Audit   Audit             `key:"audit"`
 	TLS     TLS               `key:"tls"`
 	Plugins map[string]Plugin `key:"plugin"`
 

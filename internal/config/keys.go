@@ -49,7 +49,6 @@ const (
 	noConsul   = "Consul is not used yet"
 	noVault    = "Vault is not used yet"
 	noMetrics  = "metrics are served at /v1/metrics, in JSON and for Prometheus, and are not pushed"
-	noAudit    = "there is no audit log yet"
 	noLogFile  = "the log goes to standard error; let the service manager keep it"
 )
 
@@ -175,8 +174,11 @@ func Keys() []Key {
 	add("plugin", Warns, "drivers are part of the binary", "*.args")
 	add("keyring", Refused, noVariable, "*.name *.active *.**")
 	add("eventlog", Warns, "Windows is not supported", "enabled level")
-	add("audit", Refused, noAudit, "enabled")
-	add("audit", Warns, noAudit, "sink.** filter.**")
+	add("audit", Works, "", "enabled")
+	add("audit", Works, "each line holds the hash of the one before; check with drover audit verify", "hash_chain")
+	add("audit", Works, "enforced unless set: what can't be recorded is refused; or best-effort", "sink.*.delivery_guarantee")
+	add("audit", Works, "see [audit.md](audit.md)", "sink.*.path sink.*.mode sink.*.type sink.*.format sink.*.rotate_bytes sink.*.rotate_duration sink.*.rotate_max_files")
+	add("audit", Works, "leaves out the records that match all of what it names", "filter.*.type filter.*.endpoints filter.*.stages filter.*.operations")
 	add("sentinel", Refused, "there are no such policies: remove the block", "import.**")
 	add("reporting", Warns, "nothing is ever sent anywhere", "license.enabled export_interval address disable_product_usage_reporting")
 	return t

@@ -30,6 +30,7 @@ func (c *Config) Validate() error {
 	}
 	c.validateDirs(bad)
 	c.validateNetwork(bad)
+	c.Audit.validate(bad)
 	c.validateTLS(bad)
 	if a := c.ACL; a.MinTokenTTL <= 0 || a.MaxTokenTTL < a.MinTokenTTL {
 		bad("acl.token_min_expiration_ttl %v and token_max_expiration_ttl %v must be above 0 and in this order", a.MinTokenTTL, a.MaxTokenTTL)

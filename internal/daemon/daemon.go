@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drover-org/drover/internal/audit"
 	"github.com/drover-org/drover/internal/certs"
 	"github.com/drover-org/drover/internal/config"
 	"github.com/drover-org/drover/internal/limit"
@@ -72,9 +73,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err := d.listen(); err != nil {
 		return err
 	}
+	if err := d.openAudit(); err != nil {
+		return err
+	}
 	if cfg.Server.Enabled {
 		if err := d.buildServer(); err != nil {
-			return fmt.Errorf("server: %w", err)
+			return errors.Join(fmt.Errorf("server: %w", err), d.abandon())
 		}
 	}
 	if cfg.Client.Enabled {
@@ -111,6 +115,7 @@ type daemon struct {
 	limits  *limit.Limiter
 	refused *limit.Refusals
 
+	audit  *audit.Log  // nil without
 	server *serverPart // nil without
 	node   *nodePart   // nil without
 }

@@ -44,11 +44,11 @@ func (d *daemon) buildHTTP() {
 	}
 	routes := d.limits.Handler(httpapi.New(cfg))
 	handler := func(l net.Listener) http.Handler {
-		return web.Serve(web.Config{
+		return d.audited(web.Serve(web.Config{
 			Log: d.log, Now: time.Now, Headers: d.cfg.HTTPHeaders,
 			TooLarge: func(remote string) { d.refused.Note(limit.LargeBody, remote) },
 			Guard:    &web.Guard{Loopback: loopback(l), Hosts: []string{d.cfg.Name}},
-		}, routes)
+		}, routes))
 	}
 	d.parts = append(d.parts, part{"http", func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
@@ -150,6 +150,17 @@ func (d *daemon) metrics() prometheus.Gatherer {
 	}
 	if k := d.certs; k != nil {
 		gauge("tls_certificate_end_seconds", "When the agent's certificate ends, in Unix seconds.", func() float64 { return float64(k.NotAfter().Unix()) })
+	}
+	if log := d.audit; log != nil {
+		for _, c := range []struct {
+			name, help string
+			value      func() uint64
+		}{
+			{"audit_records_total", "Audit records written.", log.Lines},
+			{"audit_records_lost_total", "Audit records that could not be written.", log.Lost},
+		} {
+			reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "drover", Name: c.name, Help: c.help}, func() float64 { return float64(c.value()) }))
+		}
 	}
 	if n := d.node; n != nil {
 		gauge("client_exec_sessions", "Exec sessions and forwarded connections that are open.", func() float64 { return float64(n.agent.Sessions().Open) })

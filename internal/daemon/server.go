@@ -86,6 +86,7 @@ func (d *daemon) buildServer() error {
 	if sealer != nil {
 		d.buildACL(&useCases, sealer)
 	}
+	useCases.Authorizer = d.noting(useCases.Authorizer)
 	s.server = server.New(useCases)
 	s.nodes = link.NewServer(link.ServerConfig{Backend: s.server, Log: d.log})
 

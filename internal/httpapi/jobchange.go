@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/audit"
 	"github.com/drover-org/drover/internal/web"
 )
 
@@ -48,6 +49,7 @@ func (a *routes) registerJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	audit.SetObject(r.Context(), req.Namespace, req.Job.ID)
 	res, err := a.Server.RegisterJob(r.Context(), web.Token(r), req, warnings)
 	if err != nil {
 		return nil, err

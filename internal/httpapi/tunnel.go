@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/audit"
 	"github.com/drover-org/drover/internal/web"
 	"github.com/drover-org/drover/internal/ws"
 )
@@ -45,6 +46,7 @@ func (a *routes) tunnel(c api.Capability) http.Handler {
 		defer func() { _ = conn.Hangup() }()
 		if err := a.runTunnel(conn, r, c); err != nil {
 			code, text := closeOf(err)
+			audit.Failed(r.Context(), text)
 			conn.Close(code, text)
 		}
 	})
