@@ -182,14 +182,13 @@ func (a *agent) start(ts *testscript.TestScript) {
 		a.err = cmd.Wait()
 		close(ended)
 	}()
-	client := webClient(ts)
 	retry(ts, "agent "+a.name+" to be healthy", func() (bool, string) {
 		select {
 		case <-ended:
 			ts.Fatalf("agent %s has ended: %v", a.name, a.err)
 		default:
 		}
-		resp, err := client.Get(a.url + "/v1/agent/health")
+		resp, err := webClient(ts).Get(a.url + "/v1/agent/health")
 		if err != nil {
 			return false, err.Error()
 		}

@@ -31,7 +31,8 @@ func agentVerb() *verb {
 		long: `
 Runs until it is interrupted. With -dev it is a server, a node and the HTTP API
 in one process on 127.0.0.1:4646, keeps nothing, and takes its tasks along when
-it ends. Otherwise -config names files (HCL or JSON) or folders of them, read
+it ends; -tls makes it speak https with a certificate of its own, whose
+authority NOMAD_CACERT has to name. Otherwise -config names files (HCL or JSON) or folders of them, read
 in the order given, and flags set single keys over them; tasks live on when the
 agent ends, and the next one finds them again.
 
@@ -141,6 +142,9 @@ func (e *env) banner(cfg *config.Config, at daemon.Info) {
 		scheme = "https://"
 	}
 	f.add("HTTP API", scheme+at.HTTP)
+	if cfg.TLS.HTTP {
+		f.addIf("Authority", cfg.TLS.CAFile)
+	}
 	if cfg.Server.Enabled {
 		f.add("Nodes join at", at.RPC)
 	} else {

@@ -32,6 +32,7 @@ func Flags() []Flag {
 		{Name: "state-dir", Key: "client.state_dir", Help: "where the node's state lives"},
 		{Name: "bind", Key: "bind_addr", Help: "address to listen on"},
 		{Name: "allow-insecure-bind", Key: "allow_insecure_bind", Bool: true, Help: "listen beyond the loopback interface although everybody there may do everything"},
+		{Name: "tls", Key: "tls.http", Bool: true, Help: "serve the API over https; with -dev the certificates are made"},
 		{Name: "region", Key: "region", Help: "region of this agent"},
 		{Name: "dc", Key: "datacenter", Help: "datacenter of this agent"},
 		{Name: "node", Key: "name", Help: "name of this agent"},

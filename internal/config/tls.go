@@ -9,6 +9,13 @@ import (
 // Enabled reports whether any port uses TLS.
 func (t *TLS) Enabled() bool { return t.HTTP || t.RPC }
 
+// MakesCerts reports whether the agent makes its own certificates: a dev agent
+// that is to serve the API over TLS and was given none.
+func (c *Config) MakesCerts() bool {
+	t := &c.TLS
+	return c.Dev && t.HTTP && !t.RPC && !t.VerifyHTTPSClient && t.CertFile == "" && t.KeyFile == "" && t.CAFile == ""
+}
+
 func (c *Config) validateTLS(bad func(string, ...any)) {
 	t := &c.TLS
 	if !t.VerifyServerHostname {
@@ -26,7 +33,7 @@ func (c *Config) validateTLS(bad func(string, ...any)) {
 	if _, err := ParseCipherSuites(t.CipherSuites); err != nil {
 		bad("tls.tls_cipher_suites: %w", err)
 	}
-	if !t.Enabled() {
+	if !t.Enabled() || c.MakesCerts() {
 		return
 	}
 	for _, f := range []struct {

@@ -2,6 +2,9 @@ package daemon
 
 import (
 	"crypto/tls"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,6 +22,11 @@ func (d *daemon) openCerts() error {
 	t := &d.cfg.TLS
 	if !t.Enabled() {
 		return nil
+	}
+	if d.cfg.MakesCerts() {
+		if err := d.makeCerts(); err != nil {
+			return fmt.Errorf("make certificates: %w", err)
+		}
 	}
 	c := certs.Config{Files: certs.Files{CA: t.CAFile, Cert: t.CertFile, Key: t.KeyFile}, Region: d.cfg.Region, Now: time.Now}
 	if t.RPC {
@@ -41,6 +49,46 @@ func (d *daemon) openCerts() error {
 	return nil
 }
 
+// devDays is how long the certificates of a dev agent are valid. It makes new
+// ones each time it starts.
+const devDays = 30
+
+// makeCerts makes an authority and a certificate for a dev agent, in its
+// folder. The authority's key is kept nowhere.
+func (d *daemon) makeCerts() error {
+	made, err := certs.NewAuthority("Drover dev agent", time.Now(), devDays)
+	if err != nil {
+		return err
+	}
+	ca, err := certs.ParseAuthority(made)
+	if err != nil {
+		return err
+	}
+	pair, err := ca.Issue(certs.Request{Role: certs.Server, Region: d.cfg.Region, Days: devDays - 1}, time.Now())
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(d.dirs.root, "tls")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	t := &d.cfg.TLS
+	t.CAFile, t.CertFile, t.KeyFile = filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for _, f := range []struct {
+		name string
+		text []byte
+		mode os.FileMode
+	}{{t.KeyFile, pair.Key, 0o600}, {t.CertFile, pair.Cert, 0o644}, {t.CAFile, made.Cert, 0o644}} {
+		if err := os.RemoveAll(f.name); err != nil { // an older one may have another mode
+			return err
+		}
+		if err := os.WriteFile(f.name, f.text, f.mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (d *daemon) tellCerts(what string) {
 	until := d.certs.NotAfter()
 	d.log.Info(what, "names", strings.Join(d.certs.Names(), " "), "until", until.Format(time.RFC3339))
@@ -52,7 +100,7 @@ func (d *daemon) tellCerts(what string) {
 // reloadCerts reads the certificates again. Connections that stand are left
 // alone.
 func (d *daemon) reloadCerts(r config.Reloadable) {
-	if d.certs == nil {
+	if d.certs == nil || r.CertFile == "" { // it made its own
 		return
 	}
 	if err := d.certs.Reload(certs.Files{CA: r.CAFile, Cert: r.CertFile, Key: r.KeyFile}); err != nil {
