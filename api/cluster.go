@@ -31,20 +31,3 @@ type NodePoolSchedulerConfiguration struct {
 	SchedulerAlgorithm            string
 	MemoryOversubscriptionEnabled *bool
 }
-
-// Namespace separates jobs, their allocations and the rights on them.
-type Namespace struct {
-	Name         string
-	Description  string
-	Quota        string
-	Capabilities *NamespaceCapabilities
-	Meta         map[string]string
-	CreateIndex  uint64
-	ModifyIndex  uint64
-}
-
-// NamespaceCapabilities limits what jobs of a namespace may use.
-type NamespaceCapabilities struct {
-	EnabledTaskDrivers  []string
-	DisabledTaskDrivers []string
-}

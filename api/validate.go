@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -18,8 +17,6 @@ const (
 	maxMB       = 1 << 31
 	maxDuration = Duration(100 * 365 * 24 * 3600 * 1e9) // a hundred years
 )
-
-var namespaceName = regexp.MustCompile(`^[a-zA-Z0-9-]{1,128}$`)
 
 // Validate checks a canonical job (see Canonicalize). The error is an *Error
 // of CodeInvalid that lists every problem, up to a bound, each as place,
@@ -50,7 +47,7 @@ func (j *Job) validate(at spot) {
 	if strings.ContainsRune(j.Name, 0) || len(j.Name) > maxIDLen {
 		at.bad("Name", "%q must be at most %d bytes without NUL", clip(j.Name), maxIDLen)
 	}
-	if !namespaceName.MatchString(j.Namespace) {
+	if !ValidNamespace(j.Namespace) {
 		at.bad("Namespace", "%q is not a namespace name: use 1 to 128 letters, digits and hyphens", clip(j.Namespace))
 	}
 	at.label("Region", j.Region)

@@ -33,6 +33,7 @@ const patience = 60 * time.Second
 //	wait-node [COUNT]           wait for COUNT nodes that are ready
 //	wait-running JOB [COUNT]    wait for COUNT running allocations
 //	wait-status JOB STATUS [COUNT]   the same for another client status
+//	                            (JOB@NAMESPACE where it is not the default one)
 //	[!] http METHOD PATH [FILE] ['HEADER: VALUE'…]
 //	                            send a request; the body goes to stdout, the
 //	                            status and headers to stderr; ! wants 4xx/5xx
@@ -161,7 +162,11 @@ func cmdWaitStatus(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func waitStatus(ts *testscript.TestScript, job, status string, want int) {
-	follow(ts, fmt.Sprintf("%d %s allocations of %s", want, status, job), "/v1/job/"+job+"/allocations", func(list []map[string]any) (bool, string) {
+	id, ns, ok := strings.Cut(job, "@")
+	if !ok {
+		ns = "default"
+	}
+	follow(ts, fmt.Sprintf("%d %s allocations of %s", want, status, job), "/v1/job/"+id+"/allocations?namespace="+ns, func(list []map[string]any) (bool, string) {
 		count := map[string]int{}
 		for _, a := range list {
 			count[fmt.Sprint(a["ClientStatus"])]++

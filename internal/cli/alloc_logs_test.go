@@ -124,7 +124,7 @@ func TestAmbiguousPrefixesAreListed(t *testing.T) {
 	f.answers["/v1/allocations"] = []*api.AllocListStub{running(allocID, 7, api.TaskStateRunning), other}
 	r := f.run("alloc", "stop", "3333")
 	r.want(t, exitFailed)
-	r.wantErr(t, allocID, other.ID, `"3333" fits 2 allocations: type more of the ID`)
+	r.wantErr(t, allocID, other.ID, `"3333" fits 2 allocations: type more of it`)
 	r = f.run("alloc", "stop", "33333333-e")
 	r.want(t, exitFailed)
 	r.wantErr(t, "no allocation has an ID that starts with")

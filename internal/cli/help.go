@@ -19,6 +19,7 @@ var groups = []struct {
 	{"Evaluations and deployments", "eval deployment"},
 	{"Cluster", "agent node server status system operator"},
 	{"Security", "tls"},
+	{"Namespaces", "namespace"},
 	{"Tools", "fmt bench completion version"},
 }
 

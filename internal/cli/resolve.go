@@ -47,7 +47,7 @@ func (e *env) ambiguous(noun, typed string, n int, list *table) error {
 	if n > maxShown {
 		e.note("… and %d more", n-maxShown)
 	}
-	return api.Errorf(api.CodeInvalid, "%q fits %d %ss: type more of the ID", typed, n, noun)
+	return api.Errorf(api.CodeInvalid, "%q fits %d %ss: type more of it", typed, n, noun)
 }
 
 // findAlloc returns the one allocation whose ID starts with typed.
@@ -127,6 +127,9 @@ func (e *env) findJob(ctx context.Context, c *client.Client, typed string) (*api
 		return nil, api.Errorf(api.CodeNotFound, "there is no job %q in namespace %q", typed, c.Namespace())
 	case len(list) == 1:
 		return list[0], nil
+	case exact > 1:
+		e.jobTable(list).write(e.Err, e.err)
+		return nil, api.Errorf(api.CodeInvalid, "%d namespaces have a job %q: choose one with -namespace", exact, typed)
 	}
 	return nil, e.ambiguous("job", typed, len(list), e.jobTable(list))
 }

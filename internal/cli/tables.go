@@ -23,6 +23,23 @@ func (e *env) allocTable(list []*api.AllocListStub, verbose bool) *table {
 		t.row(idText(a.ID, verbose), node, a.JobID, a.TaskGroup, strconv.FormatUint(a.JobVersion, 10),
 			a.DesiredStatus, e.out.state(a.ClientStatus)+e.health(a), ago(a.CreateTime, now, verbose), ago(a.ModifyTime, now, verbose))
 	}
+	return withNamespaces(t, list, func(a *api.AllocListStub) string { return a.Namespace })
+}
+
+// withNamespaces puts the namespaces of a table's rows in front, if there is
+// more than one.
+func withNamespaces[T any](t *table, list []T, of func(T) string) *table {
+	one := true
+	for _, item := range list {
+		one = one && of(item) == of(list[0])
+	}
+	if one {
+		return t
+	}
+	t.head = append([]string{"Namespace"}, t.head...)
+	for i, item := range list {
+		t.rows[i] = append([]string{of(item)}, t.rows[i]...)
+	}
 	return t
 }
 
@@ -40,15 +57,7 @@ func (e *env) health(a *api.AllocListStub) string {
 }
 
 func (e *env) jobTable(list []*api.JobListStub) *table {
-	spaces := map[string]bool{}
-	for _, j := range list {
-		spaces[j.Namespace] = true
-	}
-	head := []string{"ID", "Type", "Priority", "Status", "Running", "Submitted"}
-	if len(spaces) > 1 {
-		head = append([]string{"Namespace"}, head...)
-	}
-	t := newTable(head...)
+	t := newTable("ID", "Type", "Priority", "Status", "Running", "Submitted")
 	now := time.Now()
 	for _, j := range list {
 		status := e.out.state(j.Status)
@@ -62,13 +71,9 @@ func (e *env) jobTable(list []*api.JobListStub) *table {
 		case j.ParameterizedJob:
 			kind += "/parameterized"
 		}
-		cells := []string{j.ID, kind, strconv.Itoa(j.Priority), status, runningText(j.JobSummary), ago(j.SubmitTime, now, false)}
-		if len(spaces) > 1 {
-			cells = append([]string{j.Namespace}, cells...)
-		}
-		t.row(cells...)
+		t.row(j.ID, kind, strconv.Itoa(j.Priority), status, runningText(j.JobSummary), ago(j.SubmitTime, now, false))
 	}
-	return t
+	return withNamespaces(t, list, func(j *api.JobListStub) string { return j.Namespace })
 }
 
 // runningText is "3" or, when something is not running, "1 of 3".
@@ -99,7 +104,7 @@ func (e *env) evalTable(list []*api.Evaluation, verbose bool) *table {
 		}
 		t.row(idText(v.ID, verbose), strconv.Itoa(v.Priority), v.TriggeredBy, orDash(v.JobID), e.out.state(v.Status), orDash(failures), ago(v.CreateTime, now, verbose))
 	}
-	return t
+	return withNamespaces(t, list, func(v *api.Evaluation) string { return v.Namespace })
 }
 
 func (e *env) deploymentTable(list []*api.Deployment, verbose bool) *table {
@@ -107,7 +112,7 @@ func (e *env) deploymentTable(list []*api.Deployment, verbose bool) *table {
 	for _, d := range list {
 		t.row(idText(d.ID, verbose), d.JobID, strconv.FormatUint(d.JobVersion, 10), e.out.state(d.Status), d.StatusDescription)
 	}
-	return t
+	return withNamespaces(t, list, func(d *api.Deployment) string { return d.Namespace })
 }
 
 func (e *env) nodeTable(list []*api.NodeListStub, verbose bool) *table {

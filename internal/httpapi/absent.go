@@ -20,8 +20,6 @@ func (a *routes) absentRoutes() []web.Route {
 		{Methods: "GET", Pattern: "/v1/services", Needs: web.Everyone(), Do: empty},
 		{Methods: "GET", Pattern: "/v1/service/{id}", Needs: web.Everyone(), Do: empty},
 		{Methods: "GET", Pattern: "/v1/vars", Needs: web.Everyone(), Do: empty},
-		{Methods: "PUT POST", Pattern: "/v1/namespaces", Needs: web.Everyone(), Do: unsupported("namespaces can't be changed yet: there is only \"default\"")},
-		{Methods: "PUT POST", Pattern: "/v1/namespace", Needs: web.Everyone(), Do: unsupported("namespaces can't be changed yet: there is only \"default\"")},
 		{Methods: "GET", Pattern: "/.well-known/jwks.json", Needs: web.Everyone(), Do: func(*http.Request) (any, error) {
 			return &web.Reply{
 				Value:  map[string][]struct{}{"keys": {}},

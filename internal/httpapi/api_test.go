@@ -40,6 +40,7 @@ type world struct {
 	may    func(token string, c api.Capability) error // nil: by deny
 	rights atomic.Pointer[chan struct{}]              // closed when they change; nil: never
 	sees   func(token, namespace string) bool         // nil: everything
+	hidden map[string]bool                            // namespaces in which nothing is allowed
 
 	log  *storetest.Proposer
 	ring *events.Ring
@@ -91,6 +92,9 @@ func newWorldWith(t *testing.T, ring *events.Ring, auth server.Authorizer, chang
 	log := storetest.New()
 	w := &world{t: t, store: log.Store, log: log, ring: ring, auth: auth}
 	if ring != nil {
+		if _, err := w.store.Apply(1, &store.UpsertNamespaces{Namespaces: []*api.Namespace{{Name: "other"}, {Name: "secret"}}}); err != nil {
+			t.Fatal(err)
+		}
 		w.store.PublishTo(ring)
 	}
 	if auth == nil {
@@ -131,7 +135,7 @@ func (w *world) Authorize(_ context.Context, token string, c api.Capability, nam
 	if w.may != nil {
 		return w.may(token, c)
 	}
-	if w.deny[c] || w.sees != nil && !w.sees(token, namespace) {
+	if w.deny[c] || w.hidden[namespace] || w.sees != nil && !w.sees(token, namespace) {
 		return &api.Error{Code: api.CodeForbidden, Message: "Permission denied"}
 	}
 	return nil

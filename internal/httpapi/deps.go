@@ -57,6 +57,7 @@ type Server interface {
 	Evals
 	Deployments
 	Nodes
+	Namespaces
 	Operator
 	Events
 	Locator
@@ -145,6 +146,14 @@ type Nodes interface {
 	NodePoolNodes(ctx context.Context, opts api.ListOptions, name string) (iter.Seq[*api.Node], api.Meta, error)
 }
 
+// Namespaces reads and changes namespaces.
+type Namespaces interface {
+	Namespaces(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.Namespace], api.Meta, error)
+	Namespace(ctx context.Context, opts api.ListOptions, name string) (*api.Namespace, api.Meta, error)
+	UpsertNamespaces(ctx context.Context, token string, list []*api.Namespace) (index uint64, err error)
+	DeleteNamespaces(ctx context.Context, token string, names []string) (index uint64, err error)
+}
+
 // Operator is about the region as a whole.
 type Operator interface {
 	Search(ctx context.Context, opts api.ListOptions, req *api.SearchRequest) (*api.SearchResponse, error)
@@ -152,8 +161,6 @@ type Operator interface {
 	SchedulerConfig(ctx context.Context, opts api.ListOptions) (*api.SchedulerConfiguration, api.Meta, error)
 	SetSchedulerConfig(ctx context.Context, token string, cfg *api.SchedulerConfiguration, cas bool) (updated bool, index uint64, err error)
 	CollectGarbage(ctx context.Context, token string) error
-	Namespaces(ctx context.Context, opts api.ListOptions) ([]*api.Namespace, api.Meta, error)
-	Namespace(ctx context.Context, opts api.ListOptions, name string) (*api.Namespace, api.Meta, error)
 	Leader() string
 	Peers() []string
 	RemoveRaftPeer(ctx context.Context, token, address, id string) error

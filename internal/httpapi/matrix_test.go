@@ -130,6 +130,10 @@ var matrix = map[string]matrixRow{
 	"PUT POST /v1/search/fuzzy":                     {allow: everybody, body: `{"Text": "web", "Context": "all"}`},
 	"GET /v1/namespaces":                            {allow: everybody},
 	"GET /v1/namespace/{id}":                        {allow: "rwm"},
+	"PUT POST /v1/namespaces":                       {allow: "m", body: `{"Name": "x"}`},
+	"PUT POST /v1/namespace":                        {allow: "m", body: `{"Name": "x"}`},
+	"PUT POST /v1/namespace/{id}":                   {allow: "m", body: `{"Description": "x"}`},
+	"DELETE /v1/namespace/{id}":                     {allow: "m"}, // and then it is in use
 	"GET /v1/status/leader":                         {allow: everybody},
 	"GET /v1/status/peers":                          {allow: everybody},
 	"GET /v1/regions":                               {allow: everybody},
@@ -170,8 +174,6 @@ var matrix = map[string]matrixRow{
 	"GET /v1/services":           {allow: everybody},
 	"GET /v1/service/{id}":       {allow: everybody},
 	"GET /v1/vars":               {allow: everybody},
-	"PUT POST /v1/namespaces":    {allow: everybody}, // 501
-	"PUT POST /v1/namespace":     {allow: everybody}, // 501
 	"GET /.well-known/jwks.json": {allow: everybody},
 }
 
@@ -227,6 +229,7 @@ func newMatrixWorld(t *testing.T, namespace string) *matrixWorld {
 	}
 	job.Canonicalize()
 	eval := &api.Evaluation{ID: matrixEval, Namespace: namespace, JobID: "web", Type: job.Type, Status: api.EvalStatusPending, CreateTime: now, ModifyTime: now}
+	w.propose(&store.UpsertNamespaces{Namespaces: []*api.Namespace{{Name: namespace}}})
 	w.propose(&store.RegisterJob{Job: job, Eval: eval, Submission: &api.JobSubmission{Source: "x", Format: "hcl2"}, Now: now})
 	done := *eval
 	done.Status = api.EvalStatusComplete

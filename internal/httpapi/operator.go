@@ -11,13 +11,6 @@ func (a *routes) operatorRoutes() []web.Route {
 	return []web.Route{
 		{Methods: "PUT POST", Pattern: "/v1/search", Needs: web.Shown(api.CapReadJob, api.CapListJobs, api.CapNodeRead), Do: a.search},
 		{Methods: "PUT POST", Pattern: "/v1/search/fuzzy", Needs: web.Shown(api.CapReadJob, api.CapListJobs, api.CapNodeRead), Do: a.fuzzySearch},
-		{Methods: "GET", Pattern: "/v1/namespaces", Needs: web.Shown(api.CapSeeNamespace), Do: read(func(r *http.Request, o api.ListOptions, _ string) ([]*api.Namespace, api.Meta, error) {
-			list, meta, err := a.Server.Namespaces(r.Context(), o)
-			return orEmpty(list), meta, err
-		})},
-		{Methods: "GET", Pattern: "/v1/namespace/{id}", Needs: web.Shown(api.CapSeeNamespace), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Namespace, api.Meta, error) {
-			return a.Server.Namespace(r.Context(), o, id)
-		})},
 		{Methods: "GET", Pattern: "/v1/status/leader", Needs: web.Everyone(), Do: func(*http.Request) (any, error) { return a.Server.Leader(), nil }},
 		{Methods: "GET", Pattern: "/v1/status/peers", Needs: web.Everyone(), Do: func(*http.Request) (any, error) { return a.Server.Peers(), nil }},
 		{Methods: "GET", Pattern: "/v1/regions", Needs: web.Everyone(), Do: func(*http.Request) (any, error) { return []string{a.Agent.Region()}, nil }},

@@ -314,8 +314,8 @@ func TestHiddenLooksMissing(t *testing.T) {
 			t.Errorf("%s: %s, want %s", target, got, want)
 		}
 	}
-	if status, _, _ := w.call("POST", "/v1/allocation/"+id+"/stop", ""); status != 403 {
-		t.Errorf("stop: %d", status)
+	if status, body, _ := w.call("POST", "/v1/allocation/"+id+"/stop", ""); status != 404 || body != "allocation not found" {
+		t.Errorf("stop: %d %s", status, body)
 	}
 	var found api.SearchResponse
 	w.send("POST", "/v1/search", `{"Prefix":"","Context":"all"}`, &found)

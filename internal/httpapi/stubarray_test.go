@@ -57,6 +57,7 @@ func (w *world) listed(target, token, accept string) (map[string]int, string) {
 func TestSharedAnswersShowWhatTheCallerMaySee(t *testing.T) {
 	w := newWorld(t)
 	w.load(t, "default", 300)
+	w.send("PUT", "/v1/namespace", `{"Name":"secret"}`, nil)
 	w.load(t, "secret", 100)
 	var mu sync.Mutex
 	secret := map[string]bool{"both": true}

@@ -28,10 +28,7 @@ func (s *Server) Allocs(ctx context.Context, opts api.ListOptions) (paged.List[*
 	if err != nil {
 		return none, api.Meta{}, err
 	}
-	keys := []store.Key{store.KeyAllocs()}
-	if opts.Namespace != api.AllNamespaces {
-		keys = []store.Key{store.KeyAllocsOfNamespace(opts.Namespace)}
-	}
+	keys := readKeys(opts.Namespace, store.KeyAllocs(), store.KeyAllocsOfNamespace)
 	snap, meta, err := read(ctx, s, opts, keys, func(snap *store.Snapshot) (*store.Snapshot, uint64, error) {
 		return snap, snap.TableIndex(store.TableAllocs), nil
 	})
@@ -251,7 +248,7 @@ func (s *Server) StopAlloc(ctx context.Context, token string, id string, noShutd
 	if a == nil {
 		return nil, missing("allocation")
 	}
-	if err := s.authorize(ctx, token, api.CapAllocLifecycle, a.Namespace); err != nil {
+	if err := s.useOf(ctx, token, api.CapAllocLifecycle, a.Namespace, missing("allocation")); err != nil {
 		return nil, err
 	}
 	yes := true
@@ -279,17 +276,18 @@ func (s *Server) allocEval(snap *store.Snapshot, a *api.Allocation, trigger stri
 }
 
 // LocateAlloc returns the node of an allocation for a request that the node
-// answers, once the caller has the capability. Unknown allocations are not
-// found, whoever asks.
+// answers, once the caller has the capability. An allocation that the caller
+// may not even read is not found, like one that does not exist.
 func (s *Server) LocateAlloc(ctx context.Context, token string, c api.Capability, id string) (nodeID string, err error) {
 	if err := checkID("allocation", id); err != nil {
 		return "", err
 	}
+	absent := api.Errorf(api.CodeNotFound, "Unknown allocation %q", id)
 	a := s.store.Snapshot().Alloc(id)
 	if a == nil {
-		return "", api.Errorf(api.CodeNotFound, "Unknown allocation %q", id)
+		return "", absent
 	}
-	if err := s.authorize(ctx, token, c, a.Namespace); err != nil {
+	if err := s.useOf(ctx, token, c, a.Namespace, absent); err != nil {
 		return "", err
 	}
 	return a.NodeID, nil

@@ -92,12 +92,32 @@ func (s *Server) visible(ctx context.Context, opts api.ListOptions, c api.Capabi
 	}, nil
 }
 
-// seen returns err, or for an object that the caller may not see the error
-// that a missing one gives.
+// seen authorises the reading of an object. One that the caller may not see
+// gives the error that a missing one gives.
 func (s *Server) seen(ctx context.Context, opts api.ListOptions, c api.Capability, namespace, noun string) error {
-	err := s.authorize(ctx, opts.Token, c, namespace)
-	if api.ErrorCode(err) == api.CodeForbidden {
-		return missing(noun)
+	return s.useOf(ctx, opts.Token, c, namespace, missing(noun))
+}
+
+// useOf authorises a use of an object that was found by an ID alone. Who may
+// not even read it is answered absent, the error that a missing one gives, so
+// that nobody learns of what is hidden from him. A token that is unknown or has
+// expired is told so.
+func (s *Server) useOf(ctx context.Context, token string, c api.Capability, namespace string, absent error) error {
+	err := s.authorize(ctx, token, c, namespace)
+	if api.ErrorCode(err) != api.CodeForbidden {
+		return err
 	}
+	if err := s.known(ctx, token); err != nil {
+		return err
+	}
+	if c != api.CapReadJob && s.authorize(ctx, token, api.CapReadJob, namespace) == nil {
+		return err
+	}
+	return absent
+}
+
+// known refuses a token that is unknown or has expired.
+func (s *Server) known(ctx context.Context, token string) error {
+	_, err := s.cfg.Authorizer.Caller(ctx, token)
 	return err
 }

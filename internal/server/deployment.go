@@ -48,7 +48,8 @@ func (s *Server) Deployments(ctx context.Context, opts api.ListOptions) (iter.Se
 		}
 	}
 	var next string
-	seq, meta, err := read(ctx, s, opts, []store.Key{store.KeyDeployments()}, func(snap *store.Snapshot) (iter.Seq[*api.Deployment], uint64, error) {
+	keys := readKeys(opts.Namespace, store.KeyDeployments(), store.KeyDeploymentsOfNamespace)
+	seq, meta, err := read(ctx, s, opts, keys, func(snap *store.Snapshot) (iter.Seq[*api.Deployment], uint64, error) {
 		seq := snap.DeploymentsFrom(prefix, opts.Reverse)
 		if opts.Prefix == "" {
 			items := slices.SortedFunc(seq, byCreation)
@@ -138,7 +139,7 @@ func (s *Server) changeable(ctx context.Context, token, id string, c api.Capabil
 	if d == nil {
 		return nil, nil, missing("deployment")
 	}
-	if err := s.authorize(ctx, token, c, d.Namespace); err != nil {
+	if err := s.useOf(ctx, token, c, d.Namespace, missing("deployment")); err != nil {
 		return nil, nil, err
 	}
 	return snap, d, nil

@@ -30,7 +30,7 @@ func (s *Server) Evals(ctx context.Context, opts api.ListOptions, status, jobID 
 	if err != nil {
 		return nil, api.Meta{}, err
 	}
-	keys := []store.Key{store.KeyEvals()}
+	keys := readKeys(opts.Namespace, store.KeyEvals(), store.KeyEvalsOfNamespace)
 	if jobID != "" && opts.Namespace != api.AllNamespaces {
 		keys = []store.Key{store.KeyEvalsOfJob(opts.Namespace, jobID)}
 	}

@@ -37,7 +37,8 @@ func (s *Server) Jobs(ctx context.Context, opts api.ListOptions, meta bool) (ite
 		}
 	}
 	var next string
-	seq, out, err := read(ctx, s, opts, []store.Key{store.KeyJobs()}, func(snap *store.Snapshot) (iter.Seq[*api.JobListStub], uint64, error) {
+	keys := readKeys(opts.Namespace, store.KeyJobs(), store.KeyJobsOfNamespace)
+	seq, out, err := read(ctx, s, opts, keys, func(snap *store.Snapshot) (iter.Seq[*api.JobListStub], uint64, error) {
 		seq := snap.JobsFrom(startNS, startID)
 		if opts.Reverse {
 			seq = snap.JobsReverse()
@@ -275,7 +276,11 @@ func (s *Server) JobStatuses(ctx context.Context, opts api.ListOptions, jobs []a
 		p.before = func(j *api.Job) bool { return j.ModifyIndex != start && (j.ModifyIndex > start) != opts.Reverse }
 	}
 	var next string
-	out, meta, err := read(ctx, s, opts, []store.Key{store.KeyJobs(), store.KeyAllocs()}, func(snap *store.Snapshot) ([]*api.JobStatusStub, uint64, error) {
+	keys := []store.Key{store.KeyJobs(), store.KeyAllocs()}
+	if len(wanted) == 0 && opts.Namespace != api.AllNamespaces {
+		keys = []store.Key{store.KeyJobsOfNamespace(opts.Namespace), store.KeyAllocsOfNamespace(opts.Namespace)}
+	}
+	out, meta, err := read(ctx, s, opts, keys, func(snap *store.Snapshot) ([]*api.JobStatusStub, uint64, error) {
 		all := slices.SortedStableFunc(snap.Jobs(), func(a, b *api.Job) int {
 			if opts.Reverse {
 				return cmp.Compare(a.ModifyIndex, b.ModifyIndex)

@@ -69,6 +69,9 @@ func (s *Server) RevertJob(ctx context.Context, token, namespace string, req *ap
 	}
 	again := *old
 	resetServerFields(&again)
+	if err := admit(snap, &again); err != nil {
+		return nil, err
+	}
 	now := s.now().UnixNano()
 	again.SubmitTime = now
 	cmd := &store.RegisterJob{

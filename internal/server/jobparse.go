@@ -38,6 +38,10 @@ func (s *Server) ParseJob(ctx context.Context, token, namespace string, req *api
 		return nil, err
 	}
 	if req.Canonicalize {
+		if job.Namespace == "" {
+			job.Namespace = namespace
+		}
+		defaultPool(s.store.Snapshot(), job)
 		job.Canonicalize()
 	}
 	return job, nil

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/sched"
@@ -30,6 +31,11 @@ func (s *Server) PlanJob(ctx context.Context, token string, req *api.JobPlanRequ
 	}
 	if !job.IsPeriodicActive() && !job.IsParameterized() {
 		s.dryRun(snap, current, job, out)
+		if a := out.Annotations; a != nil {
+			a.PreemptedAllocs = slices.DeleteFunc(a.PreemptedAllocs, func(p *api.AllocListStub) bool {
+				return s.authorize(ctx, token, api.CapReadJob, p.Namespace) != nil // another's: it is counted, not shown
+			})
+		}
 	}
 	if req.Diff {
 		out.Diff = api.DiffJobs(current, job)

@@ -91,6 +91,8 @@ func (s *Server) prepareJob(ctx context.Context, token string, job *api.Job, nam
 		}
 	}
 	resetServerFields(&j)
+	snap := s.store.Snapshot()
+	defaultPool(snap, &j)
 	j.Canonicalize()
 	if err := s.authorize(ctx, token, c, j.Namespace); err != nil {
 		return nil, nil, err
@@ -99,7 +101,7 @@ func (s *Server) prepareJob(ctx context.Context, token string, job *api.Job, nam
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkNamespace(j.Namespace); err != nil {
+	if err := admit(snap, &j); err != nil {
 		return nil, nil, err
 	}
 	if err := s.checkDrivers(&j); err != nil {

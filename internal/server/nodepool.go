@@ -63,26 +63,3 @@ func (s *Server) NodePoolNodes(ctx context.Context, opts api.ListOptions, name s
 	}
 	return s.nodes(ctx, opts, func(n *api.Node) bool { return name == api.AllNodePools || n.NodePool == name })
 }
-
-// defaultNamespace is the only namespace.
-var defaultNamespace = api.Namespace{Name: api.DefaultNamespace, Description: "Default shared namespace", CreateIndex: 1, ModifyIndex: 1}
-
-// Namespaces lists the namespaces the caller may see.
-func (s *Server) Namespaces(ctx context.Context, opts api.ListOptions) ([]*api.Namespace, api.Meta, error) {
-	return read(ctx, s, opts, nil, func(*store.Snapshot) ([]*api.Namespace, uint64, error) {
-		if !strings.HasPrefix(defaultNamespace.Name, opts.Prefix) || s.authorize(ctx, opts.Token, api.CapListJobs, defaultNamespace.Name) != nil {
-			return nil, 1, nil
-		}
-		return []*api.Namespace{&defaultNamespace}, 1, nil
-	})
-}
-
-// Namespace reads one namespace.
-func (s *Server) Namespace(ctx context.Context, opts api.ListOptions, name string) (*api.Namespace, api.Meta, error) {
-	return read(ctx, s, opts, nil, func(*store.Snapshot) (*api.Namespace, uint64, error) {
-		if name != defaultNamespace.Name || s.authorize(ctx, opts.Token, api.CapListJobs, name) != nil {
-			return nil, 1, missing("namespace")
-		}
-		return &defaultNamespace, 1, nil
-	})
-}

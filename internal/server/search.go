@@ -62,6 +62,9 @@ func (s *Server) Search(ctx context.Context, opts api.ListOptions, req *api.Sear
 		for _, c := range contexts {
 			found, cut := []string{}, false
 			for id := range searchIDs(snap, c, req.Prefix, visible(c)) {
+				if c == "jobs" && slices.Contains(found, id) {
+					continue // of another namespace
+				}
 				if len(found) == api.SearchLimit {
 					cut = true
 					break
@@ -92,8 +95,14 @@ func searchNamespace(opts api.ListOptions, body string) string {
 // searchVisible returns for each context which namespaces are shown; nil for
 // a context that is not shown at all.
 func (s *Server) searchVisible(ctx context.Context, opts api.ListOptions) (func(context string) func(ns string) bool, error) {
+	if err := s.known(ctx, opts.Token); err != nil {
+		return nil, err
+	}
 	none := func(string) bool { return false }
 	return func(c string) func(string) bool {
+		if c == "namespaces" {
+			return func(ns string) bool { return s.enters(ctx, opts.Token, ns) }
+		}
 		capability, namespaced := searchContextCap(c)
 		if !namespaced {
 			if s.authorize(ctx, opts.Token, capability, "") != nil {
@@ -124,8 +133,10 @@ func searchIDs(snap *store.Snapshot, c, prefix string, visible func(ns string) b
 				}
 			}
 		case "namespaces":
-			if strings.HasPrefix(api.DefaultNamespace, prefix) && visible(api.DefaultNamespace) {
-				yield(api.DefaultNamespace)
+			for n := range snap.Namespaces(prefix, false) {
+				if !strings.HasPrefix(n.Name, prefix) || visible(n.Name) && !yield(n.Name) {
+					return
+				}
 			}
 		case "node_pools":
 			for _, p := range nodePools(snap) {
@@ -260,6 +271,13 @@ func (f *fuzzy) add(c, ns, name, id string, scope ...string) {
 	}
 }
 
+// id notes an ID as a match of a context if it begins with the text.
+func (f *fuzzy) id(c, ns, id string) {
+	if strings.HasPrefix(strings.ReplaceAll(id, "-", ""), strings.ReplaceAll(f.text, "-", "")) && len(f.found[c]) < maxFuzzyScan && f.visible[c](ns) {
+		f.found[c] = append(f.found[c], ranked{0, api.FuzzyMatch{ID: id}})
+	}
+}
+
 func (f *fuzzy) scan(snap *store.Snapshot) {
 	for j := range snap.Jobs() {
 		f.add("jobs", j.Namespace, j.Name, j.Name, j.Namespace, j.ID)
@@ -285,11 +303,18 @@ func (f *fuzzy) scan(snap *store.Snapshot) {
 	for _, p := range nodePools(snap) {
 		f.add("node_pools", "", p.Name, p.Name)
 	}
-	f.add("namespaces", api.DefaultNamespace, api.DefaultNamespace, api.DefaultNamespace)
-	for _, c := range []string{"evals", "deployment"} {
-		if f.want[c] {
-			for id := range searchIDs(snap, c, f.text, f.visible[c]) {
-				f.add(c, api.DefaultNamespace, id, id)
+	for n := range snap.Namespaces("", false) {
+		f.add("namespaces", n.Name, n.Name, n.Name)
+	}
+	if hex, _, isID := splitPrefix(f.text); isID {
+		if f.want["evals"] {
+			for e := range snap.EvalsFrom(hex, false) {
+				f.id("evals", e.Namespace, e.ID)
+			}
+		}
+		if f.want["deployment"] {
+			for d := range snap.DeploymentsFrom(hex, false) {
+				f.id("deployment", d.Namespace, d.ID)
 			}
 		}
 	}

@@ -98,14 +98,6 @@ func (s *Server) checkRegion(region string) error {
 	return nil
 }
 
-// checkNamespace refuses writes to a namespace that does not exist.
-func checkNamespace(ns string) error {
-	if ns != api.DefaultNamespace {
-		return api.Errorf(api.CodeInvalid, "namespace %q does not exist: there is only %q", ns, api.DefaultNamespace)
-	}
-	return nil
-}
-
 // checkID refuses what is not a full UUID, naming the noun.
 func checkID(noun, id string) error {
 	if _, ok := api.ParseID(id); !ok {

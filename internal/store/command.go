@@ -47,6 +47,8 @@ var commands = []struct {
 	{"AddOneTimeToken", func() Command { return new(AddOneTimeToken) }},
 	{"TakeOneTimeToken", func() Command { return new(TakeOneTimeToken) }},
 	{"ReapACL", func() Command { return new(ReapACL) }},
+	{"UpsertNamespaces", func() Command { return new(UpsertNamespaces) }},
+	{"DeleteNamespaces", func() Command { return new(DeleteNamespaces) }},
 }
 
 // compact is a command with a codec of its own: the ones there are many of.

@@ -109,7 +109,7 @@ func (t *tx) putDeployment(d *api.Deployment, now int64) {
 
 func (t *tx) touchDeployment(d *api.Deployment) {
 	t.bump(TableDeployments)
-	t.touch(KeyDeployments(), KeyDeployment(d.ID), KeyDeploymentsOfJob(d.Namespace, d.JobID))
+	t.touch(KeyDeployments(), KeyDeploymentsOfNamespace(d.Namespace), KeyDeployment(d.ID), KeyDeploymentsOfJob(d.Namespace, d.JobID))
 }
 
 func (t *tx) deleteDeployment(id string) {

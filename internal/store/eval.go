@@ -149,7 +149,7 @@ func (t *tx) countOpen(e *api.Evaluation, n int) {
 
 func (t *tx) touchEval(e *api.Evaluation) {
 	t.bump(TableEvals)
-	t.touch(KeyEvals(), KeyEval(e.ID), KeyEvalsOfJob(e.Namespace, e.JobID))
+	t.touch(KeyEvals(), KeyEvalsOfNamespace(e.Namespace), KeyEval(e.ID), KeyEvalsOfJob(e.Namespace, e.JobID))
 }
 
 func (t *tx) deleteEval(id api.ID) {

@@ -153,7 +153,7 @@ func (t *tx) flushJobs() {
 // touchJob notes that the job itself changed.
 func (t *tx) touchJob(ns, id string) {
 	t.bump(TableJobs)
-	t.touch(KeyJobs(), KeyJob(ns, id))
+	t.touch(KeyJobs(), KeyJobsOfNamespace(ns), KeyJob(ns, id))
 	if t.changes != nil {
 		t.changes.jobs = append(t.changes.jobs, jobName{ns, id})
 	}
@@ -162,7 +162,7 @@ func (t *tx) touchJob(ns, id string) {
 // touchSummary notes that the summary changed.
 func (t *tx) touchSummary(ns, id string) {
 	t.bump(TableSummaries)
-	t.touch(KeyJobs(), KeySummary(ns, id))
+	t.touch(KeyJobs(), KeyJobsOfNamespace(ns), KeySummary(ns, id))
 }
 
 // editSummary gives row, which is the own one of the command at index, a
@@ -203,6 +203,9 @@ type RegisterJob struct {
 
 func (c *RegisterJob) apply(t *tx) (any, error) {
 	j := c.Job
+	if err := t.checkNamespace(j.Namespace); err != nil {
+		return nil, err
+	}
 	row := t.editJob(j.Namespace, j.ID)
 	if c.Enforce {
 		if err := enforce(row, c.EnforceIndex); err != nil {
@@ -372,6 +375,9 @@ type ScaleJob struct {
 }
 
 func (c *ScaleJob) apply(t *tx) (any, error) {
+	if err := t.checkNamespace(c.Namespace); err != nil {
+		return nil, err
+	}
 	row := t.editJob(c.Namespace, c.JobID)
 	if row == nil {
 		return nil, notFound("job", c.JobID)

@@ -36,6 +36,7 @@ const (
 	recACLToken
 	recOneTimeToken
 	recACLBootstrap
+	recNamespace
 )
 
 // maxRecord bounds a record when reading, against damaged files.
@@ -100,6 +101,7 @@ func (s *Snapshot) Persist(out io.Writer) error {
 	}
 	w.json(recHeader, &snapshotHeader{s.index, s.indexes})
 	w.json(recScheduler, s.scheduler)
+	s.namespaces.Scan(func(n *api.Namespace) bool { w.json(recNamespace, n); return w.err == nil })
 	s.nodes.Scan(func(i nodeItem) bool { w.json(recNode, i.node); return w.err == nil })
 	s.jobs.Scan(func(i jobItem) bool {
 		rec := &jobRecord{Namespace: i.ns, ID: i.id, Summary: i.row.summary, Submissions: i.row.submissions, Scaling: i.row.scaling}
@@ -263,6 +265,10 @@ func (r *reader) take(kind uint64, d *dec) error {
 		r.index, r.t.indexes = h.Index, h.Indexes
 	case recScheduler:
 		d.json(&r.t.scheduler)
+	case recNamespace:
+		n := &api.Namespace{}
+		d.json(n)
+		r.t.namespaces.Set(n)
 	case recNode:
 		n := &api.Node{}
 		d.json(n)

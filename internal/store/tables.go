@@ -25,6 +25,7 @@ const (
 	TableACLPolicies
 	TableACLTokens
 	TableACLRoles
+	TableNamespaces
 	numTables
 )
 
@@ -50,6 +51,8 @@ type tables struct {
 	deploymentsJob *btree.BTreeG[*deployKey] // by namespace, job, create index descending
 	deploysActive  *btree.BTreeG[*deployKey] // active ones, by ID
 
+	namespaces *btree.BTreeG[*api.Namespace] // by name; never without the default one
+
 	scheduler *api.SchedulerConfiguration
 
 	aclPolicies   *btree.BTreeG[*api.ACLPolicy] // by name
@@ -74,7 +77,7 @@ func tree[T any](less func(a, b T) bool) *btree.BTreeG[T] {
 }
 
 func newTables() *tables {
-	return &tables{
+	t := &tables{
 		jobs:           tree(func(a, b jobItem) bool { return cmpName(a.ns, a.id, b.ns, b.id) < 0 }),
 		allocs:         tree(func(a, b allocItem) bool { return cmpID(a.key.id, b.key.id) < 0 }),
 		allocsCreated:  paged.New(lessAllocCreated),
@@ -95,8 +98,12 @@ func newTables() *tables {
 		aclTokens:      tree(lessToken),
 		aclTokensHash:  tree(lessTokenHash),
 		oneTimeTokens:  tree(lessOneTime),
+		namespaces:     tree(func(a, b *api.Namespace) bool { return a.Name < b.Name }),
 		scheduler:      api.DefaultSchedulerConfiguration(),
 	}
+	t.namespaces.Set(defaultNamespace)
+	t.indexes[TableNamespaces] = defaultNamespace.ModifyIndex
+	return t
 }
 
 // copy returns tables that can be changed without touching t. Only the writer
@@ -123,6 +130,7 @@ func (t *tables) copy() *tables {
 	c.aclTokens = t.aclTokens.Copy()
 	c.aclTokensHash = t.aclTokensHash.Copy()
 	c.oneTimeTokens = t.oneTimeTokens.Copy()
+	c.namespaces = t.namespaces.Copy()
 	return &c
 }
 

@@ -41,6 +41,11 @@ const (
 	kindACLToken
 	kindACLRoles
 	kindACLRole
+	kindNamespaces
+	kindNamespace
+	kindJobsNamespace
+	kindEvalsNamespace
+	kindDeploymentsNamespace
 )
 
 // KeyAllocs is any allocation.
@@ -71,6 +76,9 @@ func KeyAllocsOfDeployment(id string) Key { return Key{kind: kindAllocsDeploymen
 // KeyJobs is any job or job summary.
 func KeyJobs() Key { return Key{kind: kindJobs} }
 
+// KeyJobsOfNamespace is any job or job summary of a namespace.
+func KeyJobsOfNamespace(ns string) Key { return Key{kind: kindJobsNamespace, a: ns} }
+
 // KeyJob is one job, its versions, submissions and scaling events.
 func KeyJob(ns, id string) Key { return Key{kind: kindJob, a: ns, b: id} }
 
@@ -79,6 +87,9 @@ func KeySummary(ns, id string) Key { return Key{kind: kindSummary, a: ns, b: id}
 
 // KeyEvals is any evaluation.
 func KeyEvals() Key { return Key{kind: kindEvals} }
+
+// KeyEvalsOfNamespace is any evaluation of a namespace.
+func KeyEvalsOfNamespace(ns string) Key { return Key{kind: kindEvalsNamespace, a: ns} }
 
 // KeyEval is one evaluation.
 func KeyEval(id string) Key { return Key{kind: kindEval, a: id} }
@@ -95,11 +106,20 @@ func KeyNode(id string) Key { return Key{kind: kindNode, a: id} }
 // KeyDeployments is any deployment.
 func KeyDeployments() Key { return Key{kind: kindDeployments} }
 
+// KeyDeploymentsOfNamespace is any deployment of a namespace.
+func KeyDeploymentsOfNamespace(ns string) Key { return Key{kind: kindDeploymentsNamespace, a: ns} }
+
 // KeyDeployment is one deployment.
 func KeyDeployment(id string) Key { return Key{kind: kindDeployment, a: id} }
 
 // KeyDeploymentsOfJob is any deployment of a job.
 func KeyDeploymentsOfJob(ns, id string) Key { return Key{kind: kindDeploymentsJob, a: ns, b: id} }
+
+// KeyNamespaces is any namespace.
+func KeyNamespaces() Key { return Key{kind: kindNamespaces} }
+
+// KeyNamespace is one namespace.
+func KeyNamespace(name string) Key { return Key{kind: kindNamespace, a: name} }
 
 // KeySchedulerConfig is the scheduler configuration.
 func KeySchedulerConfig() Key { return Key{kind: kindScheduler} }
