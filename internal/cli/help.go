@@ -17,7 +17,7 @@ var groups = []struct {
 	{"Jobs", "job"},
 	{"Allocations", "alloc"},
 	{"Evaluations and deployments", "eval deployment"},
-	{"Cluster", "agent node server status system operator"},
+	{"Cluster", "agent node server status system operator events"},
 	{"Security", "tls"},
 	{"Namespaces", "namespace"},
 	{"Tools", "fmt bench completion version"},
