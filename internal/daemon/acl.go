@@ -12,6 +12,7 @@ import (
 
 	"github.com/drover-org/drover/internal/auth"
 	"github.com/drover-org/drover/internal/server"
+	"github.com/drover-org/drover/internal/sso"
 )
 
 // Files of the server's data directory.
@@ -25,7 +26,7 @@ func (d *daemon) buildACL(cfg *server.Config, sealer auth.Sealer) {
 	resolver := auth.New(auth.Config{Store: cfg.Store, Sealer: sealer, Log: d.log, Now: time.Now})
 	cfg.Authorizer = resolver
 	cfg.ACL = &server.ACL{
-		Rights: resolver, Sealer: sealer, MinTTL: d.cfg.ACL.MinTokenTTL, MaxTTL: d.cfg.ACL.MaxTokenTTL,
+		Rights: resolver, Sealer: sealer, Logins: sso.New(time.Now), MinTTL: d.cfg.ACL.MinTokenTTL, MaxTTL: d.cfg.ACL.MaxTokenTTL,
 		ResetIndex: func() (uint64, error) { return readReset(d.dirs.server) },
 	}
 	d.parts = append(d.parts, part{"acl", resolver.Run})

@@ -18,6 +18,7 @@ import (
 	"github.com/drover-org/drover/internal/auth"
 	"github.com/drover-org/drover/internal/httpapi"
 	"github.com/drover-org/drover/internal/server"
+	"github.com/drover-org/drover/internal/sso"
 	"github.com/drover-org/drover/internal/store/storetest"
 )
 
@@ -45,6 +46,7 @@ func newSecured(t *testing.T) *secured {
 		Store: s.store, Proposer: s.log, Cluster: s, Liveness: s, Collector: s, Authorizer: s.resolver, Region: "global",
 		Drivers: []string{"raw_exec", "docker"}, Log: quiet, Now: now, NewID: api.NewID,
 		ACL: &server.ACL{
+			Logins: sso.New(now),
 			Rights: s.resolver, Sealer: s.sealer, MinTTL: time.Minute, MaxTTL: 24 * time.Hour,
 			ResetIndex: func() (uint64, error) { return s.reset, nil },
 		},

@@ -62,6 +62,7 @@ type Server interface {
 	Events
 	Locator
 	ACL
+	SSO
 }
 
 // Events streams what happens.
@@ -152,6 +153,22 @@ type Namespaces interface {
 	Namespace(ctx context.Context, opts api.ListOptions, name string) (*api.Namespace, api.Meta, error)
 	UpsertNamespaces(ctx context.Context, token string, list []*api.Namespace) (index uint64, err error)
 	DeleteNamespaces(ctx context.Context, token string, names []string) (index uint64, err error)
+}
+
+// SSO is about logins by identity providers.
+type SSO interface {
+	AuthMethods(ctx context.Context, opts api.ListOptions) ([]*api.ACLAuthMethodListStub, api.Meta, error)
+	AuthMethod(ctx context.Context, opts api.ListOptions, name string) (*api.ACLAuthMethod, api.Meta, error)
+	CreateAuthMethod(ctx context.Context, token string, m *api.ACLAuthMethod) (*api.ACLAuthMethod, uint64, error)
+	UpdateAuthMethod(ctx context.Context, token string, m *api.ACLAuthMethod) (*api.ACLAuthMethod, uint64, error)
+	DeleteAuthMethod(ctx context.Context, token, name string) (index uint64, err error)
+	BindingRules(ctx context.Context, opts api.ListOptions) ([]*api.ACLBindingRuleListStub, api.Meta, error)
+	BindingRule(ctx context.Context, opts api.ListOptions, id string) (*api.ACLBindingRule, api.Meta, error)
+	UpsertBindingRule(ctx context.Context, token string, r *api.ACLBindingRule) (*api.ACLBindingRule, uint64, error)
+	DeleteBindingRule(ctx context.Context, token, id string) (index uint64, err error)
+	Login(ctx context.Context, req *api.ACLLoginRequest) (*api.ACLToken, uint64, error)
+	OIDCAuthURL(ctx context.Context, req *api.ACLOIDCAuthURLRequest) (*api.ACLOIDCAuthURLResponse, error)
+	OIDCCompleteAuth(ctx context.Context, req *api.ACLOIDCCompleteAuthRequest) (*api.ACLToken, uint64, error)
 }
 
 // Operator is about the region as a whole.

@@ -165,6 +165,19 @@ var matrix = map[string]matrixRow{
 	"GET /v1/acl/role/name/{id}":              {allow: "m"},
 	"PUT POST /v1/acl/role/{id}":              {allow: "m", body: `{"Name": "x", "Policies": [{"Name": "other"}]}`},
 	"DELETE /v1/acl/role/{id}":                {allow: "m"},
+	"GET /v1/acl/auth-methods":                {allow: everybody}, // for login pages
+	"PUT POST /v1/acl/auth-method":            {allow: "m", body: `{"Name": "x"}`},
+	"GET /v1/acl/auth-method/{id}":            {allow: "m"},
+	"PUT POST /v1/acl/auth-method/{id}":       {allow: "m", body: `{"Type": "JWT"}`},
+	"DELETE /v1/acl/auth-method/{id}":         {allow: "m"},
+	"GET /v1/acl/binding-rules":               {allow: "m"},
+	"PUT POST /v1/acl/binding-rule":           {allow: "m", body: `{"BindType": "management"}`},
+	"GET /v1/acl/binding-rule/{id}":           {allow: "m"},
+	"PUT POST /v1/acl/binding-rule/{id}":      {allow: "m", body: `{"BindType": "management"}`},
+	"DELETE /v1/acl/binding-rule/{id}":        {allow: "m"},
+	"PUT POST /v1/acl/login":                  {allow: "", body: `{"AuthMethodName": "jwt", "LoginToken": "x"}`}, // a token that is none
+	"PUT POST /v1/acl/oidc/auth-url":          {allow: everybody, body: `{"RedirectURI": "x"}`},
+	"PUT POST /v1/acl/oidc/complete-auth":     {allow: everybody, body: `{"State": "x"}`},
 	"PUT POST /v1/acl/explain":                {allow: everybody, body: `{"Capability": "node:read"}`}, // about oneself
 
 	"GET /v1/event/stream": {allow: "m"}, // of all topics
@@ -229,6 +242,8 @@ func newMatrixWorld(t *testing.T, namespace string) *matrixWorld {
 	}
 	job.Canonicalize()
 	eval := &api.Evaluation{ID: matrixEval, Namespace: namespace, JobID: "web", Type: job.Type, Status: api.EvalStatusPending, CreateTime: now, ModifyTime: now}
+	w.propose(&store.UpsertAuthMethod{AuthMethod: &store.AuthMethod{Method: &api.ACLAuthMethod{Name: "jwt", Type: api.AuthMethodJWT, Config: &api.ACLAuthMethodConfig{BoundAudiences: []string{"x"}, JWTValidationPubKeys: []string{matrixPEM}}}}})
+	w.propose(&store.UpsertBindingRule{Rule: &api.ACLBindingRule{ID: matrixRule, AuthMethod: "jwt", BindType: api.BindManagement}})
 	w.propose(&store.UpsertNamespaces{Namespaces: []*api.Namespace{{Name: namespace}}})
 	w.propose(&store.RegisterJob{Job: job, Eval: eval, Submission: &api.JobSubmission{Source: "x", Format: "hcl2"}, Now: now})
 	done := *eval
@@ -248,7 +263,7 @@ func newMatrixWorld(t *testing.T, namespace string) *matrixWorld {
 	}
 	w.ids = map[string]string{
 		"job": "web", "alloc": matrixAlloc, "eval": matrixEval, "deployment": matrixDeploy, "node": nodeID, "pool": "default", "scaling": policies[0].ID,
-		"policy": "other", "role": matrixRole, "rolename": "other", "token": matrixToken, "namespace": namespace,
+		"policy": "other", "role": matrixRole, "rolename": "other", "token": matrixToken, "namespace": namespace, "method": "jwt", "rule": matrixRule,
 		"jobspec": fmt.Sprintf(`{"ID": "web", "Namespace": %q, "Type": "service", "Datacenters": ["dc1"], "TaskGroups": [{"Name": "g", "Tasks": [{"Name": "t", "Driver": "docker", "Config": {"image": "x"}}]}]}`, namespace),
 	}
 	return w
@@ -260,7 +275,7 @@ func (w *matrixWorld) path(pattern string) string {
 	for _, k := range []struct{ prefix, kind string }{
 		{"/v1/job/", "job"}, {"/v1/evaluation/", "eval"}, {"/v1/deployment/", "deployment"}, {"/v1/node/pool/", "pool"}, {"/v1/node/", "node"},
 		{"/v1/scaling/", "scaling"}, {"/v1/acl/policy/", "policy"}, {"/v1/acl/token/", "token"}, {"/v1/acl/role/name/", "rolename"}, {"/v1/acl/role/", "role"},
-		{"/v1/namespace/", "namespace"}, {"/v1/service/", "job"},
+		{"/v1/acl/auth-method/", "method"}, {"/v1/acl/binding-rule/", "rule"}, {"/v1/namespace/", "namespace"}, {"/v1/service/", "job"},
 	} {
 		if kind == "" && strings.HasPrefix(pattern, k.prefix) {
 			kind = k.kind

@@ -38,6 +38,7 @@ func (a *routes) table() []web.Route {
 		a.namespaceRoutes(),
 		a.operatorRoutes(),
 		a.aclRoutes(),
+		a.ssoRoutes(),
 		a.absentRoutes(),
 	)
 }

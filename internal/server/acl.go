@@ -8,6 +8,7 @@ import (
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/auth"
+	"github.com/drover-org/drover/internal/sso"
 	"github.com/drover-org/drover/internal/store"
 )
 
@@ -15,6 +16,7 @@ import (
 type ACL struct {
 	Rights Rights
 	Sealer auth.Sealer
+	Logins *sso.Logins
 	MinTTL time.Duration // bounds of how long a token that expires may live
 	MaxTTL time.Duration
 	// ResetIndex returns the index an operator wrote down to allow another

@@ -8,6 +8,8 @@ func (s *Snapshot) persistACL(w *writer) {
 	s.aclRoles.Scan(func(r *api.ACLRole) bool { w.json(recACLRole, r); return w.err == nil })
 	s.aclTokens.Scan(func(t *ACLToken) bool { w.json(recACLToken, t); return w.err == nil })
 	s.oneTimeTokens.Scan(func(o *OneTimeToken) bool { w.json(recOneTimeToken, o); return w.err == nil })
+	s.authMethods.Scan(func(m *AuthMethod) bool { w.json(recAuthMethod, m); return w.err == nil })
+	s.bindingRules.Scan(func(r *api.ACLBindingRule) bool { w.json(recBindingRule, r); return w.err == nil })
 	w.record(recACLBootstrap, func(e *enc) { e.uint(s.aclBootstrap) })
 }
 
@@ -34,6 +36,17 @@ func (r *reader) acl(kind uint64, d *dec) {
 		o := &OneTimeToken{}
 		d.json(o)
 		r.t.oneTimeTokens.Set(o)
+	case recAuthMethod:
+		m := &AuthMethod{Method: &api.ACLAuthMethod{}}
+		if d.json(m); m.Method == nil {
+			d.fail()
+			return
+		}
+		r.t.authMethods.Set(m)
+	case recBindingRule:
+		rule := &api.ACLBindingRule{}
+		d.json(rule)
+		r.t.bindingRules.Set(rule)
 	case recACLBootstrap:
 		r.t.aclBootstrap = d.uint()
 	}

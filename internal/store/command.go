@@ -47,6 +47,10 @@ var commands = []struct {
 	{"AddOneTimeToken", func() Command { return new(AddOneTimeToken) }},
 	{"TakeOneTimeToken", func() Command { return new(TakeOneTimeToken) }},
 	{"ReapACL", func() Command { return new(ReapACL) }},
+	{"UpsertAuthMethod", func() Command { return new(UpsertAuthMethod) }},
+	{"DeleteAuthMethod", func() Command { return new(DeleteAuthMethod) }},
+	{"UpsertBindingRule", func() Command { return new(UpsertBindingRule) }},
+	{"DeleteBindingRule", func() Command { return new(DeleteBindingRule) }},
 	{"UpsertNamespaces", func() Command { return new(UpsertNamespaces) }},
 	{"DeleteNamespaces", func() Command { return new(DeleteNamespaces) }},
 }

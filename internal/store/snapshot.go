@@ -37,6 +37,8 @@ const (
 	recOneTimeToken
 	recACLBootstrap
 	recNamespace
+	recAuthMethod
+	recBindingRule
 )
 
 // maxRecord bounds a record when reading, against damaged files.

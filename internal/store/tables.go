@@ -26,6 +26,8 @@ const (
 	TableACLTokens
 	TableACLRoles
 	TableNamespaces
+	TableAuthMethods
+	TableBindingRules
 	numTables
 )
 
@@ -52,6 +54,9 @@ type tables struct {
 	deploysActive  *btree.BTreeG[*deployKey] // active ones, by ID
 
 	namespaces *btree.BTreeG[*api.Namespace] // by name; never without the default one
+
+	authMethods  *btree.BTreeG[*AuthMethod]         // by name
+	bindingRules *btree.BTreeG[*api.ACLBindingRule] // by ID
 
 	scheduler *api.SchedulerConfiguration
 
@@ -98,6 +103,8 @@ func newTables() *tables {
 		aclTokens:      tree(lessToken),
 		aclTokensHash:  tree(lessTokenHash),
 		oneTimeTokens:  tree(lessOneTime),
+		authMethods:    tree(func(a, b *AuthMethod) bool { return a.Method.Name < b.Method.Name }),
+		bindingRules:   tree(func(a, b *api.ACLBindingRule) bool { return a.ID < b.ID }),
 		namespaces:     tree(func(a, b *api.Namespace) bool { return a.Name < b.Name }),
 		scheduler:      api.DefaultSchedulerConfiguration(),
 	}
@@ -130,6 +137,8 @@ func (t *tables) copy() *tables {
 	c.aclTokens = t.aclTokens.Copy()
 	c.aclTokensHash = t.aclTokensHash.Copy()
 	c.oneTimeTokens = t.oneTimeTokens.Copy()
+	c.authMethods = t.authMethods.Copy()
+	c.bindingRules = t.bindingRules.Copy()
 	c.namespaces = t.namespaces.Copy()
 	return &c
 }

@@ -41,6 +41,10 @@ const (
 	kindACLToken
 	kindACLRoles
 	kindACLRole
+	kindAuthMethods
+	kindAuthMethod
+	kindBindingRules
+	kindBindingRule
 	kindNamespaces
 	kindNamespace
 	kindJobsNamespace
@@ -120,6 +124,18 @@ func KeyNamespaces() Key { return Key{kind: kindNamespaces} }
 
 // KeyNamespace is one namespace.
 func KeyNamespace(name string) Key { return Key{kind: kindNamespace, a: name} }
+
+// KeyAuthMethods is any auth method.
+func KeyAuthMethods() Key { return Key{kind: kindAuthMethods} }
+
+// KeyAuthMethod is one auth method.
+func KeyAuthMethod(name string) Key { return Key{kind: kindAuthMethod, a: name} }
+
+// KeyBindingRules is any binding rule.
+func KeyBindingRules() Key { return Key{kind: kindBindingRules} }
+
+// KeyBindingRule is one binding rule.
+func KeyBindingRule(id string) Key { return Key{kind: kindBindingRule, a: id} }
 
 // KeySchedulerConfig is the scheduler configuration.
 func KeySchedulerConfig() Key { return Key{kind: kindScheduler} }
