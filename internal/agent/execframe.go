@@ -38,7 +38,9 @@ func (s *session) receive(in *stdin, resize chan api.TerminalSize) error {
 			return err
 		}
 		if len(data) > 0 {
+			s.held.Store(true)
 			in.add(data, m)
+			s.held.Store(false)
 		} else {
 			m.Release()
 		}

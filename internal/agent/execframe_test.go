@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/driver"
 	"github.com/drover-org/drover/internal/ws"
 )
 
@@ -145,6 +147,38 @@ func TestExecIdleDay(t *testing.T) {
 			t.Errorf("%q, %v", text, err)
 		}
 		return
+	}
+}
+
+// A caller that is held up by its own input is not pinged: clients that can't
+// answer while they send would stop reading, and the session would stand still.
+func TestExecNoPingWhileInputWaits(t *testing.T) {
+	stop := make(chan struct{})
+	s, a, w := execWorld(t, nil, func(_ context.Context, o *driver.ExecOptions) (*driver.ExitResult, error) {
+		<-stop // reads nothing
+		return &driver.ExitResult{}, nil
+	})
+	conn := rawExec(t, s.Listener.Addr().String(), execURL(s, a.ID))
+	frame := clientFrame([]byte(`{"stdin":{"data":"` + base64.StdEncoding.EncodeToString(make([]byte, 64<<10)) + `"}}`))
+	for range 8 { // more than is taken; the rest fits into the sockets
+		if _, err := conn.Write(frame); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for held := false; !held; time.Sleep(time.Millisecond) {
+		w.a.mu.RLock()
+		for s := range w.a.open {
+			held = s.held.Load()
+		}
+		w.a.mu.RUnlock()
+	}
+	for range 10 {
+		w.a.ping()
+	}
+	close(stop)
+	var head [2]byte
+	if _, err := io.ReadFull(conn, head[:]); err != nil || head[0] != 0x81 {
+		t.Errorf("% x, %v; want the end of the output", head, err)
 	}
 }
 

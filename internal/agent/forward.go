@@ -141,9 +141,11 @@ func (s *session) forwardIn(conn *net.TCPConn, ended chan struct{}) error {
 			_ = conn.CloseWrite() // the other end may have gone already
 			close(ended)
 		default:
+			s.held.Store(true)
 			if _, err = conn.Write(m.Data); err != nil {
 				err = errTargetBroke
 			}
+			s.held.Store(false)
 		}
 		m.Release()
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/drover-org/drover/api"
@@ -19,6 +20,7 @@ type session struct {
 	a    *Agent
 	conn *ws.Conn
 	ctx  context.Context // ends with the right to the session, or with the agent
+	held atomic.Bool     // the caller's input waits to be taken
 }
 
 // errHungUp means that the caller is gone.
@@ -86,13 +88,18 @@ func (a *Agent) endSessions() {
 	a.sessions.Wait()
 }
 
-// ping sends a ping over every session, so that proxies on the way keep idle
-// ones. Pongs are not waited for: the caller may be held up by its own input.
-// A session that can't take a ping now keeps one goroutine until it can.
+// ping sends a ping over every session on which nothing moved since the last
+// time, so that proxies on the way keep it. A caller whose input is held back
+// gets none: some can't answer while they send, and would stop reading for it.
+// Pongs are not waited for. A session that can't take a ping now keeps one
+// goroutine until it can.
 func (a *Agent) ping() {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	for s := range a.open {
+		if !s.conn.Quiet() || s.held.Load() {
+			continue
+		}
 		go func() { _ = s.conn.Ping() }() // the session's reader learns of a broken connection
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -65,6 +66,8 @@ type Conn struct {
 	write  sync.Mutex // guards writing, and the next
 	broken error      // part of a frame is out, or the close frame: nothing may follow
 
+	moved atomic.Bool // a message went either way since the last look
+
 	pong  sync.Mutex // guards reply
 	reply []byte     // to a ping that came while a frame was being written
 }
@@ -92,8 +95,12 @@ var errClosed = errors.New("the websocket is closed")
 func (c *Conn) Send(op Opcode, b []byte) error {
 	c.write.Lock()
 	defer c.unlock()
+	c.moved.Store(true)
 	return c.send(op, b)
 }
+
+// Quiet reports whether no message went either way since it was asked before.
+func (c *Conn) Quiet() bool { return !c.moved.Swap(false) }
 
 // send needs the lock.
 func (c *Conn) send(op Opcode, b []byte) error {

@@ -133,6 +133,7 @@ func (c *Conn) Read(limit int) (*Message, error) {
 			return nil, drop(m, err)
 		}
 		if h.final {
+			c.moved.Store(true)
 			return m, nil
 		}
 	}
