@@ -89,7 +89,12 @@ func retry(ts *testscript.TestScript, what string, try func() (bool, string)) {
 
 // get reads JSON from the agent that $NOMAD_ADDR names.
 func get(ts *testscript.TestScript, path string, out any) (index uint64, err error) {
-	resp, err := webClient(ts).Get(ts.Getenv("NOMAD_ADDR") + path)
+	req, err := http.NewRequest(http.MethodGet, ts.Getenv("NOMAD_ADDR")+path, nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("X-Nomad-Token", ts.Getenv("NOMAD_TOKEN"))
+	resp, err := webClient(ts).Do(req)
 	if err != nil {
 		return 0, err
 	}
@@ -187,6 +192,7 @@ func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	req.Header.Set("X-Nomad-Token", ts.Getenv("NOMAD_TOKEN"))
 	for _, h := range headers {
 		name, value, ok := strings.Cut(h, ": ")
 		need(ts, ok, "'HEADER: VALUE'")

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	sdk "github.com/hashicorp/nomad/api"
@@ -19,6 +20,7 @@ import (
 	"github.com/drover-org/drover/internal/httpapi"
 	"github.com/drover-org/drover/internal/server"
 	"github.com/drover-org/drover/internal/sso"
+	"github.com/drover-org/drover/internal/store"
 	"github.com/drover-org/drover/internal/store/storetest"
 )
 
@@ -30,9 +32,24 @@ type secured struct {
 	sealer   *auth.Key
 	resolver *auth.Resolver
 	root     string // a management token
+	stop     func() // ends the resolver
 }
 
 func newSecured(t *testing.T) *secured {
+	t.Helper()
+	var s *secured
+	s = newSecuredAt(t, func() time.Time {
+		if s == nil {
+			return start
+		}
+		return s.now
+	})
+	t.Cleanup(s.stop)
+	return s
+}
+
+// newSecuredAt is newSecured with a clock. It must be stopped.
+func newSecuredAt(t *testing.T, now func() time.Time) *secured {
 	t.Helper()
 	log := storetest.New()
 	s := &secured{world: &world{t: t, store: log.Store, log: log}, now: start}
@@ -40,7 +57,6 @@ func newSecured(t *testing.T) *secured {
 	if s.sealer, err = auth.NewKey(); err != nil {
 		t.Fatal(err)
 	}
-	now := func() time.Time { return s.now }
 	s.resolver = auth.New(auth.Config{Store: s.store, Sealer: s.sealer, Log: quiet, Now: now})
 	s.server = server.New(server.Config{
 		Store: s.store, Proposer: s.log, Cluster: s, Liveness: s, Collector: s, Authorizer: s.resolver, Region: "global",
@@ -63,10 +79,10 @@ func newSecured(t *testing.T) *secured {
 		defer close(done)
 		_ = s.resolver.Run(ctx)
 	}()
-	t.Cleanup(func() {
+	s.stop = func() {
 		cancel()
 		<-done
-	})
+	}
 	return s
 }
 
@@ -486,5 +502,63 @@ func TestExplain(t *testing.T) {
 	// Somebody without rights learns nothing of an object.
 	if status, text := w.as("", "PUT", "/v1/acl/explain", `{"Method": "GET", "Path": "/v1/allocation/`+matrixAlloc+`"}`); status != 404 || text != "alloc not found" {
 		t.Errorf("%d %s", status, text)
+	}
+}
+
+// Who waits in a read is told when his rights change, not before.
+func TestBlockedReadsEndWithTheirRight(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(s *secured, accessor string)
+		status int
+	}{
+		"token deleted": {func(s *secured, accessor string) { s.propose(&store.DeleteACLToken{AccessorID: accessor}) }, 403},
+		"policy changed": {func(s *secured, _ string) {
+			s.propose(&store.UpsertACLPolicy{Policy: &api.ACLPolicy{Name: "ro", Rules: `node { policy = "read" }`}})
+		}, 200}, // the answer is what he has seen; the next one is refused
+		"token expired": {func(s *secured, _ string) { time.Sleep(time.Hour) }, 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSecuredAt(t, time.Now)
+				defer s.stop()
+				root, _, err := s.server.BootstrapACL(t.Context(), "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, _, err := s.server.UpsertACLPolicy(t.Context(), root.SecretID, &api.ACLPolicy{Name: "ro", Rules: `namespace "default" { policy = "read" }`}); err != nil {
+					t.Fatal(err)
+				}
+				token, _, _, err := s.server.UpsertACLToken(t.Context(), root.SecretID, &api.ACLToken{Type: "client", Policies: []string{"ro"}, ExpirationTTL: api.DurationText(time.Hour)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				status := 0
+				go func() { status, _ = s.as(token.SecretID, "GET", "/v1/evaluations?index=1000&wait=5m", "") }()
+				if name == "token expired" { // waits are shorter than tokens live
+					time.Sleep(59 * time.Minute)
+					synctest.Wait()
+					go func() { status, _ = s.as(token.SecretID, "GET", "/v1/evaluations?index=1000&wait=5m", "") }()
+				}
+				synctest.Wait()
+				s.propose(&store.UpsertACLPolicy{Policy: &api.ACLPolicy{Name: "unrelated", Rules: `node { policy = "read" }`}})
+				synctest.Wait()
+				if name != "token expired" && status != 0 {
+					t.Fatalf("a change of others ended it: %d", status)
+				}
+				status = 0
+				before := time.Now()
+				test.change(s, token.AccessorID)
+				synctest.Wait()
+				if status != test.status {
+					t.Errorf("status %d", status)
+				}
+				if d := time.Since(before); name != "token expired" && d > time.Second {
+					t.Errorf("after %v", d)
+				}
+				if status, _ := s.as(token.SecretID, "GET", "/v1/evaluations", ""); status != 403 {
+					t.Errorf("the next one: %d", status)
+				}
+			})
+		})
 	}
 }

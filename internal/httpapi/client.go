@@ -18,7 +18,7 @@ func (a *routes) clientRoutes() []web.Route {
 	rows := []web.Route{
 		{Methods: "GET", Pattern: alloc + "exec", Raw: a.tunnel(api.CapAllocExec), Needs: web.Object(api.CapAllocExec)},
 		{Methods: "GET", Pattern: alloc + "port-forward", Raw: a.tunnel(api.CapAllocPortForward), Needs: web.Object(api.CapAllocPortForward)},
-		{Methods: "GET", Pattern: alloc + "copy", Raw: a.onAlloc(api.CapAllocCopy, api.CapReadFS), Needs: web.Object(api.CapAllocCopy, api.CapReadFS)},
+		{Methods: "GET", Pattern: alloc + "copy", Raw: a.onAlloc(api.CapAllocCopy, api.CapReadFS), Needs: web.Object(api.CapAllocCopy).And(web.Object(api.CapReadFS))},
 		{Methods: "PUT POST", Pattern: alloc + "copy", Raw: a.onAlloc(api.CapAllocCopy), Needs: web.Object(api.CapAllocCopy)},
 		{Methods: "GET", Pattern: alloc + "stats", Raw: a.onAlloc(api.CapReadJob), Needs: web.Object(api.CapReadJob)},
 		{Methods: "GET", Pattern: alloc + "checks", Raw: a.onAlloc(api.CapReadJob), Needs: web.Object(api.CapReadJob)},

@@ -114,7 +114,7 @@ func listACL[T any](ctx context.Context, s *Server, opts api.ListOptions, key st
 		}
 		var page []T
 		page, next, err = byName(opts, list(snap, rights), name)
-		return page, snap.TableIndex(table), err
+		return page, max(snap.TableIndex(table), 1), err
 	})
 	meta.NextToken = next
 	return out, meta, err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 
 	"github.com/drover-org/drover/api"
 )
@@ -66,6 +67,28 @@ func (s *Server) While(ctx context.Context, token string, check func(context.Con
 		}()
 	}
 	return ctx, func() { cancel(nil) }, nil
+}
+
+// errRights ends waiting for who may do more or less than before.
+var errRights = errors.New("the rights of the token changed")
+
+// whileSame returns a context that ends when the policies of a token change,
+// or the token ends.
+func (s *Server) whileSame(ctx context.Context, token string) (context.Context, context.CancelFunc, error) {
+	if !s.ACLEnabled() {
+		return ctx, func() {}, nil
+	}
+	before, err := s.rights(ctx, token)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.While(ctx, token, func(ctx context.Context) error {
+		now, err := s.rights(ctx, token)
+		if err == nil && now.ACL != before.ACL { // the same policies make the same ACL
+			err = errRights
+		}
+		return err
+	})
 }
 
 func (s *Server) authorize(ctx context.Context, token string, c api.Capability, namespace string) error {

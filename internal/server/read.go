@@ -14,7 +14,8 @@ import (
 // change of one of keys until the index that query returns is greater, at most
 // for opts.Wait and a sixteenth more, so that waiters that came together do
 // not leave together. A not-found error waits like a value, so that a caller
-// can wait for an object to appear; any other ends the wait.
+// can wait for an object to appear; any other ends the wait. So does a change of what the
+// caller may do: he asks again and is authorised anew.
 func read[T any](ctx context.Context, s *Server, opts api.ListOptions, keys []store.Key, query func(*store.Snapshot) (T, uint64, error)) (T, api.Meta, error) {
 	var (
 		out   T
@@ -36,6 +37,11 @@ func read[T any](ctx context.Context, s *Server, opts api.ListOptions, keys []st
 		var cancel context.CancelFunc
 		waiting, cancel = context.WithTimeout(ctx, wait+rand.N(wait/16+time.Nanosecond))
 		defer cancel()
+		var done func()
+		if waiting, done, err = s.whileSame(waiting, opts.Token); err != nil {
+			return out, api.Meta{}, err
+		}
+		defer done()
 	}
 	s.store.Block(waiting, opts.Index, keys, func(snap *store.Snapshot) uint64 {
 		out, index, err = query(snap)
@@ -44,6 +50,12 @@ func read[T any](ctx context.Context, s *Server, opts api.ListOptions, keys []st
 		}
 		return index
 	})
+	if opts.Index > 0 && s.ACLEnabled() {
+		if _, gone := s.rights(ctx, opts.Token); gone != nil { // while it waited
+			var none T
+			return none, api.Meta{}, gone
+		}
+	}
 	if err != nil {
 		index = max(index, 1) // who waits for an object to appear must not spin
 	}
