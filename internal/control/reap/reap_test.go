@@ -239,3 +239,33 @@ func TestRunAndCollect(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+func TestExpiredTokensGo(t *testing.T) {
+	w := newWorld(t)
+	hour := w.now.Add(time.Hour)
+	for accessor, expires := range map[string]*time.Time{"lasting": nil, "short": &hour} {
+		w.do(&store.UpsertACLToken{Token: &store.ACLToken{Hash: []byte(accessor), Token: &api.ACLToken{AccessorID: accessor, ExpirationTime: expires}}})
+	}
+	w.do(&store.AddOneTimeToken{Now: w.now.UnixNano(), Token: &store.OneTimeToken{Hash: []byte("o"), ExpiresAt: w.now.Add(10 * time.Minute)}})
+	r := New(Config{Store: w.Store, Proposer: w, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return w.now }})
+	state := func(at time.Duration, tokens, oneTime int) {
+		t.Helper()
+		w.now = time.Unix(1_700_000_000, 0).Add(at)
+		if err := r.reap(t.Context(), DefaultThresholds()); err != nil {
+			t.Fatal(err)
+		}
+		got := len(slices.Collect(w.Store.Snapshot().ACLTokens()))
+		if waiting := len(slices.Collect(w.Store.Snapshot().OneTimeTokens())); got != tokens || waiting != oneTime {
+			t.Errorf("after %v: %d tokens, %d one-time tokens", at, got, waiting)
+		}
+	}
+	state(10*time.Minute-1, 2, 1)
+	state(10*time.Minute, 2, 0)
+	state(2*time.Hour-1, 2, 0)
+	state(2*time.Hour, 1, 0)
+	before := len(w.Log())
+	state(3*time.Hour, 1, 0)
+	if len(w.Log()) != before {
+		t.Error("a round without work reaches the log")
+	}
+}
