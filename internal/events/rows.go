@@ -17,6 +17,12 @@ func keysOf(row any) (key, namespace string, filterKeys []string) {
 		return r.ID, "", nil
 	case *api.SchedulerConfiguration:
 		return "scheduler", "", nil
+	case *api.ACLToken:
+		return r.AccessorID, "", nil
+	case *api.ACLPolicy:
+		return r.Name, "", nil
+	case *api.ACLRole:
+		return r.ID, "", nil
 	}
 	return "", "", nil
 }
@@ -52,6 +58,14 @@ func payloadOf(row any, deleted bool) map[string]any {
 		return map[string]any{"Node": r.Redacted()}
 	case *api.SchedulerConfiguration:
 		return map[string]any{"SchedulerConfig": r}
+	case *api.ACLToken:
+		token := *r
+		token.SecretID = ""
+		return map[string]any{"ACLToken": &token}
+	case *api.ACLPolicy:
+		return map[string]any{"ACLPolicy": r}
+	case *api.ACLRole:
+		return map[string]any{"ACLRole": r}
 	}
 	return map[string]any{}
 }

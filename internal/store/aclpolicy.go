@@ -35,6 +35,7 @@ func (c *UpsertACLPolicy) apply(t *tx) (any, error) {
 	}
 	t.aclPolicies.Set(&p)
 	t.touchACLPolicy(p.Name)
+	t.changed(api.TopicACLPolicy, &p)
 	return nil, nil
 }
 
@@ -45,9 +46,11 @@ type DeleteACLPolicy struct {
 }
 
 func (c *DeleteACLPolicy) apply(t *tx) (any, error) {
-	if _, ok := t.aclPolicies.Delete(&api.ACLPolicy{Name: c.Name}); !ok {
+	p, ok := t.aclPolicies.Delete(&api.ACLPolicy{Name: c.Name})
+	if !ok {
 		return nil, notFound("ACL policy", c.Name)
 	}
+	t.deleted(api.TopicACLPolicy, "ACLPolicyDeleted", p)
 	t.touchACLPolicy(c.Name)
 	return nil, nil
 }

@@ -52,6 +52,7 @@ func (c *UpsertACLRole) apply(t *tx) (any, error) {
 	}
 	t.aclRoles.Set(&r)
 	t.touchACLRole(r.ID)
+	t.changed(api.TopicACLRole, &r)
 	return &r, nil
 }
 
@@ -62,9 +63,11 @@ type DeleteACLRole struct {
 }
 
 func (c *DeleteACLRole) apply(t *tx) (any, error) {
-	if _, ok := t.aclRoles.Delete(&api.ACLRole{ID: c.ID}); !ok {
+	r, ok := t.aclRoles.Delete(&api.ACLRole{ID: c.ID})
+	if !ok {
 		return nil, notFound("ACL role", c.ID)
 	}
+	t.deleted(api.TopicACLRole, "ACLRoleDeleted", r)
 	t.touchACLRole(c.ID)
 	return nil, nil
 }

@@ -111,6 +111,7 @@ func (t *tx) putToken(row *ACLToken) (*api.ACLToken, error) {
 	t.aclTokens.Set(next)
 	t.aclTokensHash.Set(next)
 	t.touchACLToken(token.AccessorID)
+	t.changed(api.TopicACLToken, &token)
 	return &token, nil
 }
 
@@ -132,6 +133,7 @@ func (t *tx) deleteACLToken(accessor string) {
 	t.aclTokens.Delete(row)
 	t.aclTokensHash.Delete(row)
 	t.touchACLToken(accessor)
+	t.deleted(api.TopicACLToken, "ACLTokenDeleted", row.Token)
 }
 
 func (t *tx) touchACLToken(accessor string) {

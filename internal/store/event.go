@@ -34,6 +34,10 @@ var eventTypes = map[reflect.Type]string{
 	reflect.TypeFor[SetDeploymentHealth]():   "DeploymentAllocHealth",
 	reflect.TypeFor[PromoteDeployment]():     "DeploymentPromotion",
 	reflect.TypeFor[SetSchedulerConfig]():    "SchedulerConfigUpdated",
+	reflect.TypeFor[BootstrapACL]():          "ACLTokenUpserted",
+	reflect.TypeFor[UpsertACLToken]():        "ACLTokenUpserted",
+	reflect.TypeFor[UpsertACLPolicy]():       "ACLPolicyUpserted",
+	reflect.TypeFor[UpsertACLRole]():         "ACLRoleUpserted",
 }
 
 func eventType(c Command) string {

@@ -91,6 +91,14 @@ func TestEventsOfCommands(t *testing.T) {
 		"Job JobDeregistered web", "Evaluation JobDeregistered stop")
 	step(cmd(&store.DeleteNode{NodeID: n2.ID, Now: now}), "Node NodeDeregistration n2")
 
+	token := &store.ACLToken{Token: &api.ACLToken{AccessorID: "acc", SecretID: "top-secret", Type: "management"}, Hash: []byte("hash")}
+	step(cmd(&store.UpsertACLPolicy{Policy: &api.ACLPolicy{Name: "p"}}), "ACLPolicy ACLPolicyUpserted p")
+	step(cmd(&store.UpsertACLRole{Role: &api.ACLRole{ID: "r", Name: "r"}}), "ACLRole ACLRoleUpserted r")
+	step(cmd(&store.UpsertACLToken{Token: token}), "ACLToken ACLTokenUpserted acc")
+	step(cmd(&store.DeleteACLToken{AccessorID: "acc"}), "ACLToken ACLTokenDeleted acc")
+	step(cmd(&store.DeleteACLRole{ID: "r"}), "ACLRole ACLRoleDeleted r")
+	step(cmd(&store.DeleteACLPolicy{Name: "p"}), "ACLPolicy ACLPolicyDeleted p")
+
 	// A refused command tells nothing.
 	if _, err := w.Propose(t.Context(), &store.DeleteNode{NodeID: n2.ID}); err == nil {
 		t.Error("a node was deleted twice")
