@@ -489,3 +489,41 @@ func FuzzDecodeCommand(f *testing.F) {
 		}
 	})
 }
+
+// Ten thousand that wait for one allocation sleep through all that happens to
+// others, and wake together for its own change, once.
+func TestManyWaitersSleepThroughChurn(t *testing.T) {
+	w := newWorld(t)
+	_, a := w.running("a")
+	_, b := w.running("b")
+	watches := make([]*store.Watch, 10_000)
+	for i := range watches {
+		watches[i] = w.Store.Watch(store.KeyAlloc(a[0].ID))
+		defer watches[i].Close()
+	}
+	awake := func() (n int) {
+		for _, watch := range watches {
+			select {
+			case <-watch.C():
+				n++
+			default:
+			}
+		}
+		return n
+	}
+	report := func(a *api.Allocation, restarts uint64) {
+		w.do(&store.UpdateAllocs{NodeID: a.NodeID, Now: now, Updates: []*api.AllocUpdate{{
+			ID: a.ID, ClientStatus: api.AllocClientRunning, TaskStates: map[string]*api.TaskState{"main": {State: api.TaskStateRunning, Restarts: restarts}},
+		}}})
+	}
+	for i := range uint64(200) {
+		report(b[0], i+1)
+	}
+	if n := awake(); n != 0 || w.Store.Waiters() != 1 {
+		t.Errorf("%d of %d woke for changes of others; %d keys are waited for", n, len(watches), w.Store.Waiters())
+	}
+	report(a[0], 1)
+	if n := awake(); n != len(watches) || w.Store.Waiters() != 0 {
+		t.Errorf("%d of %d woke for their own change; %d keys are waited for", n, len(watches), w.Store.Waiters())
+	}
+}
