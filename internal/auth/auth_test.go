@@ -28,7 +28,7 @@ func (s signed) Identify(_ context.Context, secret string) (*Identity, error) {
 }
 
 type world struct {
-	t *testing.T
+	t testing.TB
 	*storetest.Proposer
 	key *Key
 	*Resolver
@@ -248,7 +248,7 @@ func BenchmarkAuthorize(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w := &world{Proposer: storetest.New(), key: key}
+	w := &world{t: b, Proposer: storetest.New(), key: key}
 	w.Resolver = New(Config{Store: w.Store, Sealer: key, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	w.policy("p", read, nil)
 	w.token("s", nil, "p")
