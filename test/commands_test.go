@@ -45,6 +45,10 @@ const patience = 60 * time.Second
 //	set NAME PATH               put such a value into a variable
 //	[!] alive PID               is there a process
 //	kill SIGNAL PID             signal a process
+//	idp start                   start an identity provider that knows the user
+//	                            u1 of the groups ops and dev: $IDP is its URL,
+//	                            $IDP_KEY its public key, as in a JSON string
+//	idp sign NAME CLAIMS        put a token with claims, as JSON, into a variable
 //	pty FILE COMMAND…           run a command on a terminal by the script FILE
 //	                            of "send", "expect", "resize ROWS COLS" lines
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
@@ -60,6 +64,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"set":          cmdSet,
 		"alive":        cmdAlive,
 		"kill":         cmdKill,
+		"idp":          cmdIDP,
 		"pty":          cmdPTY,
 	}
 }

@@ -18,7 +18,7 @@ var groups = []struct {
 	{"Allocations", "alloc"},
 	{"Evaluations and deployments", "eval deployment"},
 	{"Cluster", "agent node server status system operator events"},
-	{"Security", "acl audit tls"},
+	{"Security", "login acl audit tls"},
 	{"Namespaces", "namespace"},
 	{"Tools", "fmt bench completion version"},
 }

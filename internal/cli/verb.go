@@ -42,10 +42,12 @@ func verbs() []*verb {
 		namespaceApplyVerb(), namespaceListVerb(), namespaceStatusVerb(), namespaceInspectVerb(), namespaceDeleteVerb(),
 		auditVerifyVerb(),
 		statusVerb(), serverMembersVerb(), systemGCVerb(), operatorAPIVerb(),
-		aclBootstrapVerb(), aclExplainVerb(),
+		loginVerb(), aclBootstrapVerb(), aclExplainVerb(),
 		aclPolicyApplyVerb(), aclPolicyListVerb(), aclPolicyInfoVerb(), aclPolicyDeleteVerb(), aclPolicySelfVerb(),
 		aclTokenCreateVerb(), aclTokenListVerb(), aclTokenInfoVerb(), aclTokenUpdateVerb(), aclTokenDeleteVerb(), aclTokenSelfVerb(),
 		aclRoleCreateVerb(), aclRoleListVerb(), aclRoleInfoVerb(), aclRoleUpdateVerb(), aclRoleDeleteVerb(),
+		aclAuthMethodCreateVerb(), aclAuthMethodListVerb(), aclAuthMethodInfoVerb(), aclAuthMethodUpdateVerb(), aclAuthMethodDeleteVerb(),
+		aclBindingRuleCreateVerb(), aclBindingRuleListVerb(), aclBindingRuleInfoVerb(), aclBindingRuleUpdateVerb(), aclBindingRuleDeleteVerb(),
 		tlsCACreateVerb(), tlsCAInfoVerb(), tlsCertCreateVerb(), tlsCertInfoVerb(),
 		fmtVerb(), benchNodesVerb(), completionVerb(), versionVerb(), manVerb(),
 	}
