@@ -10,6 +10,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -175,7 +176,7 @@ var refusal = []byte("OCI runtime exec failed")
 // copyOut writes the output to opts until its end. The first piece is held
 // back when it may be a refusal.
 func (s *session) copyOut() error {
-	r := bufio.NewReaderSize(s.conn.Reader, 64<<10)
+	r := bufio.NewReaderSize(s.conn.Reader, peekSize)
 	first := true
 	write := func(w io.Writer, piece []byte) error {
 		if first {
@@ -208,14 +209,19 @@ func (s *session) release() error {
 	return err
 }
 
-func eachRead(r io.Reader, each func([]byte) error) error {
-	buf := make([]byte, 32<<10)
+const (
+	peekSize  = 4 << 10  // what an idle session keeps to read ahead
+	pieceSize = 32 << 10 // how much is passed on at a time
+)
+
+// pieces keeps what output is read into: an idle session holds none.
+var pieces = sync.Pool{New: func() any { b := make([]byte, pieceSize); return &b }}
+
+func eachRead(r *bufio.Reader, each func([]byte) error) error {
 	for {
-		n, err := r.Read(buf)
-		if n > 0 {
-			if err := each(buf[:n]); err != nil {
-				return err
-			}
+		_, err := r.Peek(1) // waits
+		if err == nil {
+			err = readPiece(r, each)
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -226,11 +232,22 @@ func eachRead(r io.Reader, each func([]byte) error) error {
 	}
 }
 
-// eachFrame splits the Engine's stream of frames, each up to the size of the
-// buffer at a time.
+func readPiece(r *bufio.Reader, each func([]byte) error) error {
+	buf := pieces.Get().(*[]byte)
+	defer pieces.Put(buf)
+	n, err := r.Read(*buf)
+	if n > 0 {
+		if err := each((*buf)[:n]); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// eachFrame splits the Engine's stream of frames, each up to pieceSize at a
+// time.
 func eachFrame(r *bufio.Reader, stdout, stderr io.Writer, each func(io.Writer, []byte) error) error {
 	var header [8]byte
-	buf := make([]byte, 32<<10)
 	for {
 		if _, err := io.ReadFull(r, header[:]); errors.Is(err, io.EOF) {
 			return nil
@@ -245,17 +262,26 @@ func eachFrame(r *bufio.Reader, stdout, stderr io.Writer, each func(io.Writer, [
 		default:
 			return fmt.Errorf("the Engine sent a frame of kind %d", header[0])
 		}
-		for left := binary.BigEndian.Uint32(header[4:]); left > 0; {
-			piece := buf[:min(left, uint32(len(buf)))]
-			if _, err := io.ReadFull(r, piece); err != nil {
-				return io.ErrUnexpectedEOF
-			}
-			if err := each(w, piece); err != nil {
-				return err
-			}
-			left -= uint32(len(piece))
+		if err := framePieces(r, w, binary.BigEndian.Uint32(header[4:]), each); err != nil {
+			return err
 		}
 	}
+}
+
+func framePieces(r *bufio.Reader, w io.Writer, left uint32, each func(io.Writer, []byte) error) error {
+	buf := pieces.Get().(*[]byte)
+	defer pieces.Put(buf)
+	for left > 0 {
+		piece := (*buf)[:min(left, pieceSize)]
+		if _, err := io.ReadFull(r, piece); err != nil {
+			return io.ErrUnexpectedEOF
+		}
+		if err := each(w, piece); err != nil {
+			return err
+		}
+		left -= uint32(len(piece))
+	}
+	return nil
 }
 
 // result waits for the end of a command whose output has ended.

@@ -143,7 +143,6 @@ type service struct {
 	*Limiter
 	handler http.Handler
 	refused *Refusals
-	inside  atomic.Int32
 	release chan struct{}
 	entered chan struct{}
 }
