@@ -19,6 +19,7 @@ const (
 	TopicACLRole        Topic = "ACLRole"
 	TopicACLAuthMethod  Topic = "ACLAuthMethod"
 	TopicACLBindingRule Topic = "ACLBindingRule"
+	TopicNamespace      Topic = "Namespace"
 	TopicService        Topic = "Service"
 	TopicHostVolume     Topic = "HostVolume"
 	TopicCSIVolume      Topic = "CSIVolume"
@@ -31,7 +32,7 @@ const (
 func Topics() []Topic {
 	return []Topic{
 		TopicAll, TopicJob, TopicEvaluation, TopicAllocation, TopicDeployment, TopicNode, TopicNodePool, TopicACLPolicy, TopicACLToken,
-		TopicACLRole, TopicACLAuthMethod, TopicACLBindingRule, TopicService, TopicHostVolume, TopicCSIVolume, TopicCSIPlugin,
+		TopicACLRole, TopicACLAuthMethod, TopicACLBindingRule, TopicNamespace, TopicService, TopicHostVolume, TopicCSIVolume, TopicCSIPlugin,
 		TopicOperator, TopicVariable,
 	}
 }

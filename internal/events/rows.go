@@ -23,6 +23,12 @@ func keysOf(row any) (key, namespace string, filterKeys []string) {
 		return r.Name, "", nil
 	case *api.ACLRole:
 		return r.ID, "", nil
+	case *api.ACLAuthMethod:
+		return r.Name, "", nil
+	case *api.ACLBindingRule:
+		return r.ID, "", filter(r.AuthMethod)
+	case *api.Namespace:
+		return r.Name, "", nil
 	}
 	return "", "", nil
 }
@@ -66,6 +72,15 @@ func payloadOf(row any, deleted bool) map[string]any {
 		return map[string]any{"ACLPolicy": r}
 	case *api.ACLRole:
 		return map[string]any{"ACLRole": r}
+	case *api.ACLAuthMethod:
+		if r.Config != nil && r.Config.OIDCClientSecret != "" {
+			r = r.WithSecret(api.RedactedSecret)
+		}
+		return map[string]any{"ACLAuthMethod": r}
+	case *api.ACLBindingRule:
+		return map[string]any{"ACLBindingRule": r}
+	case *api.Namespace:
+		return map[string]any{"Namespace": r}
 	}
 	return map[string]any{}
 }

@@ -77,6 +77,7 @@ func (c *UpsertAuthMethod) apply(t *tx) (any, error) {
 	}
 	t.authMethods.Set(next)
 	t.touchAuthMethod(m.Name)
+	t.changed(api.TopicACLAuthMethod, next.Method)
 	return next, nil
 }
 
@@ -93,6 +94,7 @@ func (c *DeleteAuthMethod) apply(t *tx) (any, error) {
 	}
 	t.authMethods.Delete(m)
 	t.touchAuthMethod(c.Name)
+	t.deleted(api.TopicACLAuthMethod, "ACLAuthMethodDeleted", m.Method)
 	var rules []*api.ACLBindingRule
 	t.bindingRules.Scan(func(r *api.ACLBindingRule) bool {
 		if r.AuthMethod == c.Name {
@@ -101,8 +103,7 @@ func (c *DeleteAuthMethod) apply(t *tx) (any, error) {
 		return true
 	})
 	for _, r := range rules {
-		t.bindingRules.Delete(r)
-		t.touchBindingRule(r.ID)
+		t.deleteBindingRule(r)
 	}
 	return nil, nil
 }

@@ -50,6 +50,7 @@ func (c *UpsertBindingRule) apply(t *tx) (any, error) {
 	}
 	t.bindingRules.Set(&r)
 	t.touchBindingRule(r.ID)
+	t.changed(api.TopicACLBindingRule, &r)
 	return &r, nil
 }
 
@@ -59,11 +60,18 @@ type DeleteBindingRule struct {
 }
 
 func (c *DeleteBindingRule) apply(t *tx) (any, error) {
-	if _, ok := t.bindingRules.Delete(&api.ACLBindingRule{ID: c.ID}); !ok {
+	r, ok := t.bindingRules.Get(&api.ACLBindingRule{ID: c.ID})
+	if !ok {
 		return nil, notFound("ACL binding rule", c.ID)
 	}
-	t.touchBindingRule(c.ID)
+	t.deleteBindingRule(r)
 	return nil, nil
+}
+
+func (t *tx) deleteBindingRule(r *api.ACLBindingRule) {
+	t.bindingRules.Delete(r)
+	t.touchBindingRule(r.ID)
+	t.deleted(api.TopicACLBindingRule, "ACLBindingRuleDeleted", r)
 }
 
 func (t *tx) touchBindingRule(id string) {

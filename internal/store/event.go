@@ -38,6 +38,9 @@ var eventTypes = map[reflect.Type]string{
 	reflect.TypeFor[UpsertACLToken]():        "ACLTokenUpserted",
 	reflect.TypeFor[UpsertACLPolicy]():       "ACLPolicyUpserted",
 	reflect.TypeFor[UpsertACLRole]():         "ACLRoleUpserted",
+	reflect.TypeFor[UpsertAuthMethod]():      "ACLAuthMethodUpserted",
+	reflect.TypeFor[UpsertBindingRule]():     "ACLBindingRuleUpserted",
+	reflect.TypeFor[UpsertNamespaces]():      "NamespaceUpserted",
 }
 
 func eventType(c Command) string {

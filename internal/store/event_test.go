@@ -99,6 +99,21 @@ func TestEventsOfCommands(t *testing.T) {
 	step(cmd(&store.DeleteACLRole{ID: "r"}), "ACLRole ACLRoleDeleted r")
 	step(cmd(&store.DeleteACLPolicy{Name: "p"}), "ACLPolicy ACLPolicyDeleted p")
 
+	method := &api.ACLAuthMethod{Name: "sso", Type: api.AuthMethodOIDC, Config: &api.ACLAuthMethodConfig{OIDCClientSecret: "top-secret"}}
+	rule := func(id string) *store.UpsertBindingRule {
+		return &store.UpsertBindingRule{Rule: &api.ACLBindingRule{ID: id, AuthMethod: "sso"}}
+	}
+	step(cmd(&store.UpsertAuthMethod{AuthMethod: &store.AuthMethod{Method: method, Sealed: []byte("top-secret")}}), "ACLAuthMethod ACLAuthMethodUpserted sso")
+	step(cmd(rule("b1")), "ACLBindingRule ACLBindingRuleUpserted b1")
+	step(cmd(rule("b2")), "ACLBindingRule ACLBindingRuleUpserted b2")
+	step(cmd(&store.DeleteBindingRule{ID: "b1"}), "ACLBindingRule ACLBindingRuleDeleted b1")
+	step(cmd(&store.DeleteAuthMethod{Name: "sso"}), "ACLAuthMethod ACLAuthMethodDeleted sso", "ACLBindingRule ACLBindingRuleDeleted b2")
+
+	spaces := []*api.Namespace{{Name: "one"}, {Name: "two"}}
+	step(cmd(&store.UpsertNamespaces{Namespaces: spaces}), "Namespace NamespaceUpserted one", "Namespace NamespaceUpserted two")
+	step(cmd(&store.UpsertNamespaces{Namespaces: spaces})) // nothing new
+	step(cmd(&store.DeleteNamespaces{Names: []string{"two"}}), "Namespace NamespaceDeleted two")
+
 	// A refused command tells nothing.
 	if _, err := w.Propose(t.Context(), &store.DeleteNode{NodeID: n2.ID}); err == nil {
 		t.Error("a node was deleted twice")

@@ -80,6 +80,7 @@ func (c *UpsertNamespaces) apply(t *tx) (any, error) {
 		}
 		t.namespaces.Set(n)
 		t.touchNamespace(n.Name)
+		t.changed(api.TopicNamespace, n)
 	}
 	return nil, nil
 }
@@ -105,6 +106,7 @@ func (c *DeleteNamespaces) apply(t *tx) (any, error) {
 		}
 		t.namespaces.Delete(n)
 		t.touchNamespace(name)
+		t.deleted(api.TopicNamespace, "NamespaceDeleted", n)
 	}
 	return nil, nil
 }
