@@ -17,7 +17,7 @@ var groups = []struct {
 	{"Jobs", "job"},
 	{"Allocations", "alloc"},
 	{"Evaluations and deployments", "eval deployment"},
-	{"Cluster", "agent node server status system operator events"},
+	{"Cluster", "agent node server status monitor system operator events"},
 	{"Security", "login acl audit tls"},
 	{"Namespaces", "namespace"},
 	{"Tools", "fmt bench completion version"},

@@ -15,6 +15,7 @@ import (
 	"github.com/drover-org/drover/internal/audit"
 	"github.com/drover-org/drover/internal/certs"
 	"github.com/drover-org/drover/internal/config"
+	"github.com/drover-org/drover/internal/diag"
 	"github.com/drover-org/drover/internal/limit"
 	"github.com/drover-org/drover/internal/version"
 )
@@ -64,7 +65,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, dirs.close()) }()
 
-	d := &daemon{cfg: cfg, log: log, dirs: dirs}
+	tee := diag.NewTee(log.Handler())
+	log = slog.New(tee)
+	d := &daemon{cfg: cfg, log: log, tee: tee, dirs: dirs}
 	defer func() { err = errors.Join(err, d.closeListeners()) }()
 	d.buildLimits()
 	if err := d.openCerts(); err != nil {
@@ -105,6 +108,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 type daemon struct {
 	cfg   Config
 	log   *slog.Logger
+	tee   *diag.Tee // behind log
 	dirs  *dirs
 	parts []part // in the order they start
 

@@ -32,7 +32,7 @@ const (
 // buildHTTP adds the part that serves the API, on its own port and, for nodes
 // that forward, on the rpc port.
 func (d *daemon) buildHTTP() {
-	cfg := httpapi.Config{Log: d.log, Now: time.Now, Agent: about{d}, Metrics: d.metrics()}
+	cfg := httpapi.Config{Log: d.log, Now: time.Now, Agent: about{d}, Metrics: d.metrics(), Process: d.tee.Handler(d.log)}
 	if d.server != nil {
 		cfg.Server = d.server.server
 		cfg.NodeTransport, cfg.NodeConnected = d.server.nodeTransport, d.server.nodes.Connected
@@ -128,6 +128,7 @@ func (d *daemon) metrics() prometheus.Gatherer {
 		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "drover", Name: name, Help: help}, value))
 	}
 	d.limitMetrics(reg)
+	gauge("log_readers", "Open streams of the agent's log.", func() float64 { return float64(d.tee.Readers()) })
 	if s := d.server; s != nil {
 		gauge("server_leads", "1 while this server leads.", func() float64 {
 			if s.cluster.Leads() {

@@ -71,6 +71,7 @@ func newSecuredAt(t *testing.T, now func() time.Time) *secured {
 	s.serve(httpapi.Config{
 		Log: quiet, Now: now, Agent: fakeAgent{}, Metrics: prometheus.NewRegistry(), Server: s.server, Node: s.node,
 		NodeConnected: func(string) bool { return false },
+		Process:       http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
 	})
 	s.register(nodeID)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -28,6 +28,10 @@ type Config struct {
 	Forward       http.RoundTripper                     // requests to a server; for a pure node
 
 	Node Node // the node in this process; nil on a pure server
+
+	// Process serves what this process tells of itself, its log, to who has
+	// been authorised.
+	Process http.Handler
 }
 
 // Node is the node side of this process.

@@ -42,6 +42,7 @@ var matrix = map[string]matrixRow{
 	"GET /v1/agent/health":     {allow: everybody},
 	"GET /v1/agent/servers":    {allow: "om"},
 	"GET /v1/agent/schedulers": {allow: "om"},
+	"GET /v1/agent/monitor":    {allow: "om"},
 	"GET /v1/metrics":          {allow: everybody},
 
 	"GET /v1/client/allocation/{id}/exec":         {allow: "wm"},

@@ -22,13 +22,19 @@ func (a *routes) serveNode(w http.ResponseWriter, r *http.Request, nodeID string
 		a.Node.Handler().ServeHTTP(w, inner)
 		return
 	}
+	a.serveFarNode(w, r, nodeID, nil)
+}
+
+// serveFarNode answers with what a node says through its connection, and tells
+// it the verdict v about the caller.
+func (a *routes) serveFarNode(w http.ResponseWriter, r *http.Request, nodeID string, v *web.Verdict) {
 	if !a.NodeConnected(nodeID) {
 		web.WriteError(w, noPath(nodeID))
 		return
 	}
 	p := a.proxy(a.NodeTransport(nodeID), func(out *http.Request) {
 		out.URL.Host = nodeID
-		web.SetVerdict(out.Header, nil)
+		web.SetVerdict(out.Header, v)
 	}, noPath(nodeID))
 	p.ServeHTTP(w, r)
 }
