@@ -167,9 +167,10 @@ func TestUnsupported(t *testing.T) {
 		{"connect inside a warned service", func(j *Job) {
 			task(j).Services = []*Service{{Name: "db", Connect: &ConsulConnect{Native: true}}}
 		}, "Services: has no effect", `service "db" > Connect: is not supported`},
-		{"default identity", func(j *Job) { task(j).Identity = &WorkloadIdentity{} }, "Identity: has no effect", ""},
-		{"identity in the environment", func(j *Job) { task(j).Identity = &WorkloadIdentity{Env: true} },
-			"Identity: has no effect", "Identity > Env: is not supported"},
+		{"identity in the environment", func(j *Job) { task(j).Identity = &WorkloadIdentity{Env: true} }, "", ""},
+		{"identity of a service", func(j *Job) {
+			task(j).Identities = []*WorkloadIdentity{{Name: "x", ServiceName: "db"}}
+		}, `identity "x" > ServiceName: has no effect`, ""},
 		{"csi volume", func(j *Job) {
 			j.TaskGroups[0].Volumes = map[string]*VolumeRequest{"data": {Type: "csi", Source: "x"}}
 		}, "", `group "cache" > volume "data" > Type: "csi" is not supported`},

@@ -35,6 +35,7 @@ func (t *Task) validate(at spot, j *Job, g *TaskGroup) {
 	at.elements("Templates", len(t.Templates))
 	at.elements("Artifacts", len(t.Artifacts))
 	t.validateActions(at)
+	t.validateIdentities(at)
 }
 
 // validateName refuses names that collide with others in an allocation's directory.

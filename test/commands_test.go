@@ -36,7 +36,9 @@ const patience = 60 * time.Second
 //	                            (JOB@NAMESPACE where it is not the default one)
 //	[!] http METHOD PATH [FILE] ['HEADER: VALUE'…]
 //	                            send a request; the body goes to stdout, the
-//	                            status and headers to stderr; ! wants 4xx/5xx
+//	                            status and headers to stderr; ! wants 4xx/5xx;
+//	                            a VALUE of @FILE is read from there; without
+//	                            X-Nomad-Token $NOMAD_TOKEN is sent
 //	[!] ws PATH FILE            open a websocket, send each line of FILE as a
 //	                            frame, print what comes until it closes; ! wants
 //	                            a close with a code of refusal
@@ -49,6 +51,9 @@ const patience = 60 * time.Second
 //	                            u1 of the groups ops and dev: $IDP is its URL,
 //	                            $IDP_KEY its public key, as in a JSON string
 //	idp sign NAME CLAIMS        put a token with claims, as JSON, into a variable
+//	verify-jwt TOKEN JWKS       verify the token in a file with the keys in
+//	                            another; the claims go to stdout
+//	no-secret DIR TEXT          no file below a directory may hold a text
 //	pty FILE COMMAND…           run a command on a terminal by the script FILE
 //	                            of "send", "expect", "resize ROWS COLS" lines
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
@@ -65,6 +70,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"alive":        cmdAlive,
 		"kill":         cmdKill,
 		"idp":          cmdIDP,
+		"verify-jwt":   cmdVerifyJWT,
+		"no-secret":    cmdNoSecret,
 		"pty":          cmdPTY,
 	}
 }
@@ -204,7 +211,13 @@ func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 		if name == "Host" {
 			req.Host = value
 		}
+		if file, ok := strings.CutPrefix(value, "@"); ok {
+			value = strings.TrimSpace(ts.ReadFile(file))
+		}
 		req.Header.Set(name, value)
+	}
+	if token := ts.Getenv("NOMAD_TOKEN"); token != "" && req.Header.Get("X-Nomad-Token") == "" {
+		req.Header.Set("X-Nomad-Token", token)
 	}
 	resp, err := webClient(ts).Do(req)
 	ts.Check(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/drover-org/drover/api"
 )
@@ -85,6 +86,43 @@ func (c *Client) Operator() Operator { return Operator{c} }
 // GC removes everything that is over and could be removed later anyway.
 func (o Operator) GC(ctx context.Context) error {
 	_, err := o.c.call(ctx, http.MethodPut, "/v1/system/gc", nil, nil, nil)
+	return err
+}
+
+// RootKeys lists the root keys, the newest first.
+func (o Operator) RootKeys(ctx context.Context, opts api.ListOptions) ([]*api.RootKey, api.Meta, error) {
+	var out []*api.RootKey
+	meta, err := o.c.read(ctx, "/v1/operator/keyring/keys", opts, nil, &out)
+	return out, meta, err
+}
+
+// RotateRootKey makes a root key that takes the place of the active one.
+func (o Operator) RotateRootKey(ctx context.Context, req *api.RootKeyRotation) (*api.RootKeyResponse, error) {
+	q := url.Values{}
+	if req.Algorithm != "" {
+		q.Set("algo", req.Algorithm)
+	}
+	if req.SigningAlgorithm != "" {
+		q.Set("signing", req.SigningAlgorithm)
+	}
+	if req.Full {
+		q.Set("full", "true")
+	}
+	if req.PublishTime != 0 {
+		q.Set("publish_time", strconv.FormatInt(req.PublishTime, 10))
+	}
+	out := new(api.RootKeyResponse)
+	_, err := o.c.call(ctx, http.MethodPut, "/v1/operator/keyring/rotate", q, nil, out)
+	return out, err
+}
+
+// DeleteRootKey removes a root key for good; with force also one in use.
+func (o Operator) DeleteRootKey(ctx context.Context, id string, force bool) error {
+	q := url.Values{}
+	if force {
+		q.Set("force", "true")
+	}
+	_, err := o.c.call(ctx, http.MethodDelete, "/v1/operator/keyring/key/"+url.PathEscape(id), q, nil, nil)
 	return err
 }
 

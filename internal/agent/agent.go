@@ -26,6 +26,9 @@ type Link interface {
 	// Report passes on the observed state of an allocation. It does not wait;
 	// of several reports of an allocation the newest counts.
 	Report(*api.AllocUpdate)
+	// Identities gets the signed identities that a task of this node is to be
+	// given. It fails with CodeUnavailable while there is no server.
+	Identities(ctx context.Context, allocID, task string) ([]*api.SignedIdentity, error)
 	// NodeChanged says that Agent.Node returns something new.
 	NodeChanged()
 }

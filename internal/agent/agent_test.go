@@ -40,6 +40,10 @@ func (s *servers) Report(u *api.AllocUpdate) {
 	s.news = make(chan struct{})
 }
 
+func (s *servers) Identities(context.Context, string, string) ([]*api.SignedIdentity, error) {
+	return nil, api.Errorf(api.CodeUnavailable, "there is no server")
+}
+
 func (s *servers) NodeChanged() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -84,6 +84,9 @@ func (r *runner) addTask(alloc *api.Allocation, spec *api.Task, rec *localdb.Tas
 		HostEnv: c.HostEnv, Record: rec, Restore: restore,
 		Save:    func() error { return r.a.db.PutTasks(r.id, []string{spec.Name}, r.record) },
 		Changed: r.taskChanged,
+		Identities: func(ctx context.Context) ([]*api.SignedIdentity, error) {
+			return r.a.link.Identities(ctx, r.id, spec.Name)
+		},
 	})
 }
 

@@ -3,10 +3,10 @@ package auth
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,19 +27,42 @@ func (s signed) Identify(_ context.Context, secret string) (*Identity, error) {
 	return s[secret], nil
 }
 
+// sealer is a Sealer with one key, the keyring in its simplest form. It hashes
+// for good and only marks what it seals.
+type sealer string
+
+func (k sealer) Seal(_ context.Context, label string, secret []byte) ([]byte, error) {
+	return append([]byte(label+"\x00"), secret...), nil
+}
+
+func (k sealer) Open(label string, sealed []byte) ([]byte, error) {
+	secret, ok := bytes.CutPrefix(sealed, []byte(label+"\x00"))
+	if !ok {
+		return nil, errors.New("sealed for something else")
+	}
+	return secret, nil
+}
+
+func (k sealer) Hash(_ context.Context, label string, secret []byte) ([]byte, error) {
+	return k.Hashes(label, secret)[0], nil
+}
+
+func (k sealer) Hashes(label string, secret []byte) [][]byte {
+	mac := hmac.New(sha256.New, []byte(k))
+	_, _ = mac.Write(append([]byte(label+"\x00"), secret...))
+	return [][]byte{mac.Sum(nil)}
+}
+
 type world struct {
 	t testing.TB
 	*storetest.Proposer
-	key *Key
+	key sealer
 	*Resolver
 }
 
 func newWorld(t *testing.T, ids Identities) *world {
 	t.Helper()
-	key, err := NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := sealer("a key")
 	p := storetest.New()
 	return &world{t, p, key, New(Config{Store: p.Store, Sealer: key, Identities: ids, Log: slog.New(slog.DiscardHandler), Now: time.Now})}
 }
@@ -199,55 +222,8 @@ func TestChanged(t *testing.T) {
 	})
 }
 
-func TestKeyFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "server", "acl.key")
-	first, err := OpenKey(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v %v", info.Mode(), err)
-	}
-	again, err := OpenKey(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed, err := first.Seal(t.Context(), "a", []byte("secret"))
-	if err != nil || bytes.Contains(sealed, []byte("secret")) {
-		t.Fatalf("%q %v", sealed, err)
-	}
-	if plain, err := again.Open("a", sealed); err != nil || string(plain) != "secret" {
-		t.Errorf("%q %v", plain, err)
-	}
-	if _, err := again.Open("b", sealed); err == nil {
-		t.Error("it opens for something else")
-	}
-	sealed[len(sealed)-1] ^= 1
-	if _, err := again.Open("a", sealed); err == nil {
-		t.Error("it opens changed")
-	}
-	if bytes.Equal(first.Hashes("a", []byte("s"))[0], first.Hashes("b", []byte("s"))[0]) || !bytes.Equal(first.Hashes("a", []byte("s"))[0], again.Hashes("a", []byte("s"))[0]) {
-		t.Error("hashes")
-	}
-	if err := os.Chmod(path, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenKey(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {
-		t.Errorf("others can read it: %v", err)
-	}
-	if err := errors.Join(os.Chmod(path, 0o600), os.Truncate(path, 8)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenKey(path); err == nil || !strings.Contains(err.Error(), "8 bytes instead of 32") {
-		t.Errorf("damaged: %v", err)
-	}
-}
-
 func BenchmarkAuthorize(b *testing.B) {
-	key, err := NewKey()
-	if err != nil {
-		b.Fatal(err)
-	}
+	key := sealer("a key")
 	w := &world{t: b, Proposer: storetest.New(), key: key}
 	w.Resolver = New(Config{Store: w.Store, Sealer: key, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	w.policy("p", read, nil)

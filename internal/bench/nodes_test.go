@@ -83,6 +83,10 @@ func (s *server) WatchNode(ctx context.Context, nodeID string, send func(link.As
 	return nil
 }
 
+func (s *server) SignIdentities(context.Context, string, string, string) ([]*api.SignedIdentity, error) {
+	return nil, api.Errorf(api.CodeUnsupported, "simulated tasks have no identities")
+}
+
 func (s *server) NodeGone(string) {}
 
 func TestNodesDoWhatTheyAreTold(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 
 // verb is one command.
 type verb struct {
-	name    string   // one to three words
-	aliases []string // other names, also of one to three words
+	name    string   // one word or several
+	aliases []string // other names
 	args    string   // "[options] FILE", for the usage line
 	short   string   // one line for the overview, no full stop
 	long    string   // for "drover help VERB"; blank lines part paragraphs
@@ -49,6 +49,7 @@ func verbs() []*verb {
 		aclAuthMethodCreateVerb(), aclAuthMethodListVerb(), aclAuthMethodInfoVerb(), aclAuthMethodUpdateVerb(), aclAuthMethodDeleteVerb(),
 		aclBindingRuleCreateVerb(), aclBindingRuleListVerb(), aclBindingRuleInfoVerb(), aclBindingRuleUpdateVerb(), aclBindingRuleDeleteVerb(),
 		tlsCACreateVerb(), tlsCAInfoVerb(), tlsCertCreateVerb(), tlsCertInfoVerb(),
+		keyringListVerb(), keyringRotateVerb(), keyringRemoveVerb(),
 		fmtVerb(), benchNodesVerb(), completionVerb(), versionVerb(), manVerb(),
 	}
 }

@@ -69,6 +69,11 @@ type Server struct {
 	NodeGCThreshold       time.Duration `key:"node_gc_threshold"`
 	DeploymentGCThreshold time.Duration `key:"deployment_gc_threshold"`
 	ACLTokenGCThreshold   time.Duration `key:"acl_token_gc_threshold"`
+
+	RootKeyRotationThreshold time.Duration `key:"root_key_rotation_threshold"`
+	RootKeyGCInterval        time.Duration `key:"root_key_gc_interval"`
+	RootKeyGCThreshold       time.Duration `key:"root_key_gc_threshold"`
+	OIDCIssuer               string        `key:"oidc_issuer"` // URL
 }
 
 // ACL is access control.
@@ -201,7 +206,8 @@ func Default() *Config {
 			FailoverHeartbeatTTL: 5 * time.Minute,
 			JobGCInterval:        5 * time.Minute, JobGCThreshold: 4 * time.Hour, EvalGCThreshold: time.Hour,
 			BatchEvalGCThreshold: 24 * time.Hour, NodeGCThreshold: 24 * time.Hour, DeploymentGCThreshold: time.Hour,
-			ACLTokenGCThreshold: time.Hour,
+			ACLTokenGCThreshold:      time.Hour,
+			RootKeyRotationThreshold: 720 * time.Hour, RootKeyGCInterval: 10 * time.Minute, RootKeyGCThreshold: time.Hour,
 		},
 		ACL: ACL{MinTokenTTL: time.Minute, MaxTokenTTL: 24 * time.Hour},
 		Client: Client{

@@ -103,7 +103,8 @@ func Keys() []Key {
 	add("client.fingerprint", Warns, "fingerprints do not depend on services that need retries", "*.retry_interval *.retry_attempts *.exit_on_failure")
 
 	add("server", Works, "", `enabled bootstrap_expect data_dir heartbeat_grace min_heartbeat_ttl max_heartbeats_per_second failover_heartbeat_ttl
-		job_gc_interval job_gc_threshold eval_gc_threshold batch_eval_gc_threshold node_gc_threshold deployment_gc_threshold acl_token_gc_threshold`)
+		job_gc_interval job_gc_threshold eval_gc_threshold batch_eval_gc_threshold node_gc_threshold deployment_gc_threshold acl_token_gc_threshold
+		root_key_rotation_threshold root_key_gc_interval root_key_gc_threshold oidc_issuer`)
 	add("server", Refused, "servers do not gossip, so nothing would be encrypted: remove the key", "encrypt")
 	add("server", Warns, oneServer, `authoritative_region rejoin_after_leave start_join retry_join retry_max retry_interval non_voting_server redundancy_zone
 		upgrade_version server_join.start_join server_join.retry_join server_join.retry_max server_join.retry_interval`)
@@ -119,10 +120,8 @@ func Keys() []Key {
 		raft_logstore.disable_log_cache raft_logstore.verification.enabled raft_logstore.verification.interval raft_boltdb.no_freelist_sync
 		raft_snapshot_threshold raft_snapshot_interval raft_trailing_logs`)
 	add("server", Warns, "bounds of jobs are fixed", "job_default_priority job_max_priority job_max_count job_max_source_size job_tracked_versions")
-	add("server", Warns, "there is no such object to collect yet", `csi_volume_claim_gc_interval csi_volume_claim_gc_threshold csi_plugin_gc_threshold
-		root_key_gc_interval root_key_gc_threshold root_key_rotation_threshold`)
+	add("server", Warns, "there is no such object to collect yet", `csi_volume_claim_gc_interval csi_volume_claim_gc_threshold csi_plugin_gc_threshold`)
 	add("server", Warns, "one-time tokens that have expired go at every job_gc_interval", "one_time_token_gc_interval")
-	add("server", Warns, "no identities are issued yet", "oidc_issuer")
 	add("server", Warns, "a server starts in well under a second", "start_timeout")
 	t = append(t, Key{"server.client_introduction.enforcement", Refused, "nodes are not introduced by tokens yet: keep the rpc port in a private network", []string{"none", "warn"}})
 	add("server", Warns, "nodes are not introduced by tokens yet", "client_introduction.default_identity_ttl client_introduction.max_identity_ttl")
@@ -172,7 +171,7 @@ func Keys() []Key {
 		label.text_color show_cli_hints`)
 	add("plugin", Works, "", "*.config.**")
 	add("plugin", Warns, "drivers are part of the binary", "*.args")
-	add("keyring", Refused, noVariable, "*.name *.active *.**")
+	add("keyring", Refused, "root keys are wrapped by the key file of each server, <server.data_dir>/keyring.key, and by no other provider yet: remove the block", "*.name *.active *.**")
 	add("eventlog", Warns, "Windows is not supported", "enabled level")
 	add("audit", Works, "", "enabled")
 	add("audit", Works, "each line holds the hash of the one before; check with drover audit verify", "hash_chain")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -144,6 +145,9 @@ func (c *Config) validateBind(bad func(string, ...any)) {
 // anyway.
 const maxEventBuffer = 1 << 20
 
+// minKeyLife leaves those who keep public keys the time to look for new ones.
+const minKeyLife = time.Hour
+
 func (s *Server) validate(bad func(string, ...any)) {
 	if s.BootstrapExpect != 1 {
 		bad("server.bootstrap_expect %d: a region has one server so far, so it must be 1", s.BootstrapExpect)
@@ -162,6 +166,16 @@ func (s *Server) validate(bad func(string, ...any)) {
 	}
 	if min(s.JobGCThreshold, s.EvalGCThreshold, s.BatchEvalGCThreshold, s.NodeGCThreshold, s.DeploymentGCThreshold, s.ACLTokenGCThreshold) < 0 {
 		bad("server: thresholds of collection must not be negative")
+	}
+	if s.RootKeyRotationThreshold < minKeyLife {
+		bad("server.root_key_rotation_threshold %v must be %v or more", s.RootKeyRotationThreshold, minKeyLife)
+	}
+	if s.RootKeyGCInterval <= 0 || s.RootKeyGCThreshold < 0 {
+		bad("server.root_key_gc_interval %v must be above 0, root_key_gc_threshold %v must not be negative", s.RootKeyGCInterval, s.RootKeyGCThreshold)
+	}
+	if u, err := url.Parse(s.OIDCIssuer); s.OIDCIssuer != "" &&
+		(err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(s.OIDCIssuer, "/")) {
+		bad("server.oidc_issuer %q must be a URL like https://drover.example.com, without a slash at its end", s.OIDCIssuer)
 	}
 }
 

@@ -15,33 +15,21 @@ import (
 	"github.com/drover-org/drover/internal/sso"
 )
 
-// Files of the server's data directory.
-const (
-	aclKeyFile   = "acl.key"
-	aclResetFile = "acl-bootstrap-reset" // operators know this name
-)
+// aclResetFile is in the server's data directory; operators know its name.
+const aclResetFile = "acl-bootstrap-reset"
 
 // buildACL completes the use cases' configuration and adds the part: acl.
 func (d *daemon) buildACL(cfg *server.Config, sealer auth.Sealer) {
-	resolver := auth.New(auth.Config{Store: cfg.Store, Sealer: sealer, Log: d.log, Now: time.Now})
+	resolver := auth.New(auth.Config{
+		Store: cfg.Store, Sealer: sealer, Log: d.log, Now: time.Now,
+		Identities: server.Identities{Store: cfg.Store, Verifier: cfg.Keyring},
+	})
 	cfg.Authorizer = resolver
 	cfg.ACL = &server.ACL{
 		Rights: resolver, Sealer: sealer, Logins: sso.New(time.Now), MinTTL: d.cfg.ACL.MinTokenTTL, MaxTTL: d.cfg.ACL.MaxTokenTTL,
 		ResetIndex: func() (uint64, error) { return readReset(d.dirs.server) },
 	}
 	d.parts = append(d.parts, part{"acl", resolver.Run})
-}
-
-// sealer returns the key of tokens: a file, or in memory for a dev agent; nil
-// without access control.
-func (d *daemon) sealer() (auth.Sealer, error) {
-	switch {
-	case !d.cfg.ACL.Enabled:
-		return nil, nil
-	case d.dirs.server == "":
-		return auth.NewKey()
-	}
-	return auth.OpenKey(filepath.Join(d.dirs.server, aclKeyFile))
 }
 
 // readReset returns the index that an operator wrote into the reset file, 0

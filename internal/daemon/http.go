@@ -35,6 +35,7 @@ func (d *daemon) buildHTTP() {
 	cfg := httpapi.Config{Log: d.log, Now: time.Now, Agent: about{d}, Metrics: d.metrics(), Process: d.tee.Handler(d.log)}
 	if d.server != nil {
 		cfg.Server = d.server.server
+		cfg.PublicKeysAge = min(d.keyThresholds().Publication()/2, maxPublicKeysAge)
 		cfg.NodeTransport, cfg.NodeConnected = d.server.nodeTransport, d.server.nodes.Connected
 	} else {
 		cfg.Forward = d.node.link.Transport()

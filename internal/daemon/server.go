@@ -11,13 +11,16 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/auth"
 	"github.com/drover-org/drover/internal/cluster"
 	"github.com/drover-org/drover/internal/control/evals"
+	"github.com/drover-org/drover/internal/control/keys"
 	"github.com/drover-org/drover/internal/control/liveness"
 	"github.com/drover-org/drover/internal/control/plans"
 	"github.com/drover-org/drover/internal/control/reap"
 	"github.com/drover-org/drover/internal/control/rollout"
 	"github.com/drover-org/drover/internal/events"
+	"github.com/drover-org/drover/internal/keyring"
 	"github.com/drover-org/drover/internal/link"
 	"github.com/drover-org/drover/internal/server"
 	"github.com/drover-org/drover/internal/store"
@@ -28,6 +31,7 @@ import (
 type serverPart struct {
 	store   *store.Store
 	events  *events.Ring // nil: switched off
+	ring    *keyring.Ring
 	cluster *cluster.Cluster
 	server  *server.Server
 	nodes   *link.Server
@@ -40,10 +44,11 @@ func (d *daemon) buildServer() error {
 	if s.events != nil {
 		s.store.PublishTo(s.events)
 	}
-	sealer, err := d.sealer()
+	own, err := serverKey(d.dirs.server)
 	if err != nil {
 		return err
 	}
+	s.ring = keyring.NewRing(own, s.store, time.Now)
 	// Cluster, use cases and connections of nodes need each other through the
 	// mux, which does nothing before it runs.
 	mux := link.MuxConfig{
@@ -81,10 +86,10 @@ func (d *daemon) buildServer() error {
 	})
 	useCases := server.Config{
 		Store: s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Liveness: live, Collector: reaper, Events: s.events,
-		Region: d.cfg.Region, Log: d.log, Now: time.Now, NewID: api.NewID,
+		Keyring: s.ring, OIDCIssuer: c.OIDCIssuer, Region: d.cfg.Region, Log: d.log, Now: time.Now, NewID: api.NewID,
 	}
-	if sealer != nil {
-		d.buildACL(&useCases, sealer)
+	if d.cfg.ACL.Enabled {
+		d.buildACL(&useCases, s.ring)
 	}
 	useCases.Authorizer = d.noting(useCases.Authorizer)
 	s.server = server.New(useCases)
@@ -119,7 +124,15 @@ func (d *daemon) lead(ctx context.Context, live *liveness.Liveness, reaper *reap
 	placer := plans.New(plans.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
 	dispatcher := evals.New(evals.Config{Store: s.store, Proposer: s.cluster, Planner: placer, Now: time.Now, NewID: api.NewID, Log: d.log})
 	deployments := rollout.New(rollout.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
+	keeper := keys.New(keys.Config{
+		Store: s.store, Proposer: s.cluster, Maker: s.ring, Log: d.log, Now: time.Now, NewID: api.NewID,
+		Reseal: func(ctx context.Context, row *store.ACLToken) (*store.ACLToken, error) {
+			return auth.Reseal(ctx, s.ring, row)
+		},
+		Interval: d.cfg.Server.RootKeyGCInterval, Thresholds: d.keyThresholds(),
+	})
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return keeper.Run(ctx) })
 	g.Go(func() error { return live.Run(ctx) })
 	g.Go(func() error { return reaper.Run(ctx) })
 	g.Go(func() error { return placer.Run(ctx) })
@@ -127,6 +140,23 @@ func (d *daemon) lead(ctx context.Context, live *liveness.Liveness, reaper *reap
 	g.Go(func() error { return deployments.Run(ctx) })
 	return g.Wait()
 }
+
+// serverKey opens the key to which root keys are wrapped for this server. It
+// lies beside the log, not in it.
+func serverKey(dir string) (*keyring.ServerKey, error) {
+	if dir == "" {
+		return keyring.NewServerKey()
+	}
+	return keyring.OpenServerKey(filepath.Join(dir, "keyring.key"))
+}
+
+func (d *daemon) keyThresholds() keys.Thresholds {
+	return keys.Thresholds{Rotate: d.cfg.Server.RootKeyRotationThreshold, Collect: d.cfg.Server.RootKeyGCThreshold}
+}
+
+// maxPublicKeysAge is how long others may keep the public keys at most: so
+// long they may fail to know a key that an operator made active at once.
+const maxPublicKeysAge = time.Hour
 
 // raftNetwork carries raft over the rpc port.
 type raftNetwork struct {

@@ -20,11 +20,5 @@ func (a *routes) absentRoutes() []web.Route {
 		{Methods: "GET", Pattern: "/v1/services", Needs: web.Everyone(), Do: empty},
 		{Methods: "GET", Pattern: "/v1/service/{id}", Needs: web.Everyone(), Do: empty},
 		{Methods: "GET", Pattern: "/v1/vars", Needs: web.Everyone(), Do: empty},
-		{Methods: "GET", Pattern: "/.well-known/jwks.json", Needs: web.Everyone(), Do: func(*http.Request) (any, error) {
-			return &web.Reply{
-				Value:  map[string][]struct{}{"keys": {}},
-				Header: http.Header{"Cache-Control": {"public, max-age=60"}},
-			}, nil
-		}},
 	}
 }

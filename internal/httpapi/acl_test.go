@@ -18,6 +18,7 @@ import (
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/auth"
 	"github.com/drover-org/drover/internal/httpapi"
+	"github.com/drover-org/drover/internal/keyring"
 	"github.com/drover-org/drover/internal/server"
 	"github.com/drover-org/drover/internal/sso"
 	"github.com/drover-org/drover/internal/store"
@@ -29,7 +30,6 @@ type secured struct {
 	*world
 	now      time.Time
 	reset    uint64
-	sealer   *auth.Key
 	resolver *auth.Resolver
 	root     string // a management token
 	stop     func() // ends the resolver
@@ -53,17 +53,24 @@ func newSecuredAt(t *testing.T, now func() time.Time) *secured {
 	t.Helper()
 	log := storetest.New()
 	s := &secured{world: &world{t: t, store: log.Store, log: log}, now: start}
-	var err error
-	if s.sealer, err = auth.NewKey(); err != nil {
+	own, err := keyring.NewServerKey()
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.resolver = auth.New(auth.Config{Store: s.store, Sealer: s.sealer, Log: quiet, Now: now})
+	s.keys = keyring.NewRing(own, s.store, now)
+	key, err := s.keys.NewKey(api.NewID(), api.SigningEdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key.State = api.RootKeyActive
+	s.propose(&store.PutRootKey{Key: key, Now: start.UnixNano()})
+	s.resolver = auth.New(auth.Config{Store: s.store, Sealer: s.keys, Log: quiet, Now: now})
 	s.server = server.New(server.Config{
-		Store: s.store, Proposer: s.log, Cluster: s, Liveness: s, Collector: s, Authorizer: s.resolver, Region: "global",
+		Store: s.store, Proposer: s.log, Cluster: s, Liveness: s, Collector: s, Authorizer: s.resolver, Region: "global", Keyring: s.keys,
 		Drivers: []string{"raw_exec", "docker"}, Log: quiet, Now: now, NewID: api.NewID,
 		ACL: &server.ACL{
 			Logins: sso.New(now),
-			Rights: s.resolver, Sealer: s.sealer, MinTTL: time.Minute, MaxTTL: 24 * time.Hour,
+			Rights: s.resolver, Sealer: s.keys, MinTTL: time.Minute, MaxTTL: 24 * time.Hour,
 			ResetIndex: func() (uint64, error) { return s.reset, nil },
 		},
 	})

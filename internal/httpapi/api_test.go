@@ -17,6 +17,7 @@ import (
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/events"
 	"github.com/drover-org/drover/internal/httpapi"
+	"github.com/drover-org/drover/internal/keyring"
 	"github.com/drover-org/drover/internal/server"
 	"github.com/drover-org/drover/internal/store"
 	"github.com/drover-org/drover/internal/store/storetest"
@@ -45,6 +46,7 @@ type world struct {
 	log  *storetest.Proposer
 	ring *events.Ring
 	auth server.Authorizer
+	keys *keyring.Ring
 
 	mu  sync.Mutex
 	ids int // guarded by mu
@@ -107,8 +109,13 @@ func newWorldWith(t *testing.T, ring *events.Ring, auth server.Authorizer, chang
 // build makes the server and its handler and registers the node.
 func (w *world) build(t testing.TB, change ...func(*httpapi.Config)) {
 	t.Helper()
+	own, err := keyring.NewServerKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.keys = keyring.NewRing(own, w.store, func() time.Time { return start })
 	w.server = server.New(server.Config{
-		Store: w.store, Proposer: w.log, Cluster: w, Liveness: w, Collector: w, Authorizer: w.auth, Events: w.ring, Region: "global",
+		Store: w.store, Proposer: w.log, Cluster: w, Liveness: w, Collector: w, Authorizer: w.auth, Events: w.ring, Region: "global", Keyring: w.keys,
 		Drivers: []string{"raw_exec", "docker"}, Log: quiet, Now: func() time.Time { return start }, NewID: w.newID,
 	})
 	w.node = &fakeNode{id: nodeID}

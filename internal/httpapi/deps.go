@@ -22,6 +22,8 @@ type Config struct {
 	Agent   Agent
 	Metrics prometheus.Gatherer
 
+	PublicKeysAge time.Duration // how long others may keep the public keys
+
 	Server        Server                                // the use cases; nil on a pure node
 	NodeTransport func(nodeID string) http.RoundTripper // requests to a node, through its own connection
 	NodeConnected func(nodeID string) bool              // whether that connection is there
@@ -64,6 +66,7 @@ type Server interface {
 	Namespaces
 	Operator
 	Events
+	Keyring
 	Locator
 	ACL
 	SSO
@@ -211,6 +214,15 @@ type ACL interface {
 	ExplainACL(ctx context.Context, token, accessor string, asks []api.ACLAsk) (*api.ACLExplanation, error)
 	AddOneTimeToken(ctx context.Context, token string) (*api.OneTimeToken, uint64, error)
 	ExchangeOneTimeToken(ctx context.Context, secret string) (*api.ACLToken, uint64, error)
+}
+
+// Keyring reads and changes the root keys.
+type Keyring interface {
+	RootKeys(ctx context.Context, opts api.ListOptions) ([]*api.RootKey, api.Meta, error)
+	RotateRootKey(ctx context.Context, token string, req *api.RootKeyRotation) (*api.RootKeyResponse, error)
+	DeleteRootKey(ctx context.Context, token, id string, force bool) (index uint64, err error)
+	PublicKeys(ctx context.Context, opts api.ListOptions) (*api.JSONWebKeySet, api.Meta, error)
+	OpenIDConfiguration() (*api.OpenIDConfiguration, error)
 }
 
 // Locator authorises what nodes answer and says which node does.

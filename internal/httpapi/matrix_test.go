@@ -143,6 +143,10 @@ var matrix = map[string]matrixRow{
 	"DELETE /v1/operator/raft/peer":                 {allow: "m", query: "id=x"},
 	"GET /v1/operator/scheduler/configuration":      {allow: "om"},
 	"PUT POST /v1/operator/scheduler/configuration": {allow: "om", body: `{"SchedulerAlgorithm": "spread"}`},
+	"GET /v1/operator/keyring/keys":                 {allow: "om"},
+	"PUT POST /v1/operator/keyring/rotate":          {allow: "om"},
+	"DELETE /v1/operator/keyring/key/{id}":          {allow: "om"},
+	"GET /.well-known/openid-configuration":         {allow: everybody}, // 404: no issuer is set
 	"GET /v1/operator/license":                      {allow: everybody},
 	"PUT POST /v1/system/gc":                        {allow: "m"},
 

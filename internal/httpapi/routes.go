@@ -39,6 +39,7 @@ func (a *routes) table() []web.Route {
 		a.operatorRoutes(),
 		a.aclRoutes(),
 		a.ssoRoutes(),
+		a.keyringRoutes(),
 		a.absentRoutes(),
 	)
 }

@@ -39,12 +39,14 @@ const (
 	kindReport    kind = 3 // node: reportMsg
 	kindDialFail  kind = 4 // node: dialFailMsg
 	kindDialBack  kind = 5 // node, on the fresh connection: dialBackMsg
+	kindSign      kind = 6 // node: signMsg
 	kindWelcome   kind = 64
 	kindBeatAck   kind = 65
 	kindReportAck kind = 66
 	kindAssign    kind = 67
 	kindDial      kind = 68
 	kindRefuse    kind = 69 // server: refuseMsg, then the stream ends
+	kindSigned    kind = 70 // server: signedMsg
 )
 
 const headerSize = 5

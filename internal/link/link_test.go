@@ -48,6 +48,22 @@ func newBackend() *backend {
 	return &backend{ttl: 10 * time.Second, assignments: make(chan Assignment, 64)}
 }
 
+// SignIdentities signs "<node>/<alloc>/<task>"; the allocation "slow" waits for
+// the end of the stream.
+func (b *backend) SignIdentities(ctx context.Context, nodeID, allocID, task string) ([]*api.SignedIdentity, error) {
+	switch allocID {
+	case "slow":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case "foreign":
+		return nil, api.Errorf(api.CodeNotFound, "allocation not found")
+	}
+	return []*api.SignedIdentity{
+		{Name: "default", Token: nodeID + "/" + allocID + "/" + task},
+		{Name: "short", Token: "t", Expires: time.Unix(1000, 0)},
+	}, nil
+}
+
 func (b *backend) RegisterNode(_ context.Context, n *api.Node) (time.Duration, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -53,8 +53,9 @@ type Node struct {
 	changed chan struct{} // register again
 
 	mu        sync.Mutex
-	current   string // server of the stream, or of the last one
-	connected bool
+	current   string          // server of the stream, or of the last one
+	stream    *stream         // nil unless connected
+	asked     uint64          // requests for identities so far
 	transport *http.Transport // made when first asked for
 }
 
@@ -87,7 +88,7 @@ func (n *Node) Servers() []string { return slices.Clone(n.cfg.Servers) }
 func (n *Node) Connected() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.connected
+	return n.stream != nil
 }
 
 // Server returns the address of the server that the node is or was last
@@ -110,7 +111,7 @@ func (n *Node) Run(ctx context.Context) error {
 	rand.Shuffle(len(servers), func(i, j int) { servers[i], servers[j] = servers[j], servers[i] })
 	pause := firstPause
 	for i := 0; ; i = (i + 1) % len(servers) {
-		registered, err := n.stream(ctx, servers[i], back)
+		registered, err := n.connect(ctx, servers[i], back)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -129,9 +130,9 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 }
 
-// stream holds one control stream and reports whether it got as far as
+// connect holds one control stream and reports whether it got as far as
 // registering. The error is never nil.
-func (n *Node) stream(ctx context.Context, addr string, back *backServer) (registered bool, err error) {
+func (n *Node) connect(ctx context.Context, addr string, back *backServer) (registered bool, err error) {
 	dialCtx, cancelDial := context.WithTimeout(ctx, dialTimeout)
 	conn, err := n.cfg.Dial(dialCtx, addr)
 	cancelDial()
@@ -144,16 +145,17 @@ func (n *Node) stream(ctx context.Context, addr string, back *backServer) (regis
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	st := &stream{
 		node: n, conn: conn, addr: addr, back: back, reader: frameReader{conn: conn},
-		acks: make(chan ackMsg, 1),
+		acks: make(chan ackMsg, 1), asks: map[uint64]chan *signedMsg{}, over: make(chan struct{}),
 	}
+	defer close(st.over)
 	if err := st.hello(ProtoControl); err != nil {
 		return false, err
 	}
 	if err := st.reader.read(time.Now().Add(ioTimeout), maxHello, st.welcome); err != nil {
 		return false, err
 	}
-	n.setConnected(addr, true)
-	defer n.setConnected(addr, false)
+	n.setConnected(addr, st)
+	defer n.setConnected(addr, nil)
 	n.cfg.Log.Info("connected to a server", "server", addr, "ttl", st.timeToLive())
 
 	var wg sync.WaitGroup
@@ -167,10 +169,11 @@ func (n *Node) stream(ctx context.Context, addr string, back *backServer) (regis
 	return true, context.Cause(ctx)
 }
 
-func (n *Node) setConnected(addr string, yes bool) {
+// setConnected notes the stream, or with nil that it ended.
+func (n *Node) setConnected(addr string, st *stream) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.current, n.connected = addr, yes
+	n.current, n.stream = addr, st
 }
 
 // Transport returns a round tripper that reaches the HTTP API of a server

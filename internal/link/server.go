@@ -28,6 +28,8 @@ type Backend interface {
 	// WatchNode calls send with everything assigned to the node and then with
 	// every change, until ctx ends or send fails.
 	WatchNode(ctx context.Context, nodeID string, send func(Assignment) error) error
+	// SignIdentities makes the identities of a task that runs on the node.
+	SignIdentities(ctx context.Context, nodeID, allocID, task string) ([]*api.SignedIdentity, error)
 	// NodeGone tells that a node's control stream ended. The node may be back
 	// already: see Server.Connected.
 	NodeGone(nodeID string)

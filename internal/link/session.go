@@ -39,6 +39,7 @@ type session struct {
 	reader    frameReader
 	ttl       time.Duration
 	reporting chan struct{} // holds a token while a batch is being committed
+	signing   chan struct{} // holds a token for each request for identities
 	wg        sync.WaitGroup
 }
 
@@ -51,7 +52,7 @@ func (s *Server) ServeControl(ctx context.Context, conn net.Conn) {
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	sess := &session{
 		server: s, conn: conn, log: s.cfg.Log, done: make(chan struct{}), cancel: cancel,
-		reader: frameReader{conn: conn}, reporting: make(chan struct{}, 1),
+		reader: frameReader{conn: conn}, reporting: make(chan struct{}, 1), signing: make(chan struct{}, maxSigning),
 	}
 	err := sess.run(ctx)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
@@ -121,6 +122,8 @@ func (c *session) frame(ctx context.Context, k kind, body []byte) error {
 		return c.send(kindBeatAck, &welcomeMsg{TTL: int64(ttl)})
 	case kindReport:
 		return c.report(ctx, body)
+	case kindSign:
+		return c.sign(ctx, body)
 	case kindDialFail:
 		var m dialFailMsg
 		if err := decode(body, &m); err != nil {

@@ -36,6 +36,9 @@ type stream struct {
 	acks   chan ackMsg // from reader to writer; room for the one batch in flight
 	ttl    atomic.Int64
 
+	asks map[uint64]chan *signedMsg // guarded by node.mu: who waits for identities; each has room for one
+	over chan struct{}              // closed when the stream has ended
+
 	writing sync.Mutex // one frame at a time
 }
 
@@ -153,6 +156,8 @@ func (s *stream) readAll(ctx context.Context) error {
 				case <-ctx.Done():
 					return ctx.Err()
 				}
+			case kindSigned:
+				return s.signed(body)
 			case kindDial:
 				var m dialMsg
 				if err := decode(body, &m); err != nil {

@@ -128,3 +128,25 @@ type eventMsg struct {
 	Message string            `msg:"m,omitempty"`
 	Details map[string]string `msg:"d,omitempty"`
 }
+
+// signMsg asks for the identities of a task.
+type signMsg struct {
+	Seq   uint64 `msg:"s"`
+	Alloc string `msg:"a"`
+	Task  string `msg:"t"`
+}
+
+// signedMsg answers a signMsg.
+type signedMsg struct {
+	Seq     uint64     `msg:"s"`
+	Code    string     `msg:"c,omitempty"` // empty: signed
+	Message string     `msg:"m,omitempty"`
+	Tokens  []tokenMsg `msg:"t,omitempty"`
+}
+
+// tokenMsg is an api.SignedIdentity.
+type tokenMsg struct {
+	Name    string `msg:"n"`
+	Token   string `msg:"t,limit=65536"`
+	Expires int64  `msg:"e,omitempty"` // Unix seconds; 0: never
+}

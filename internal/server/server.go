@@ -12,16 +12,18 @@ import (
 )
 
 // Config is what a Server needs. All fields are required but Authorizer,
-// Events, ACL and Drivers.
+// Events, ACL, OIDCIssuer and Drivers.
 type Config struct {
 	Store      *store.Store
 	Proposer   store.Proposer
 	Cluster    Cluster
 	Liveness   Liveness
 	Collector  Collector
+	Keyring    Keyring
 	Authorizer Authorizer   // nil: everybody may do everything
 	Events     *events.Ring // what the store publishes to; nil: there are no event streams
 	ACL        *ACL         // nil: there are no policies and tokens
+	OIDCIssuer string       // URL others reach the public keys at; empty: none
 	Region     string
 	Drivers    []string // that this version has; a job may also name one that a node offers
 	Log        *slog.Logger

@@ -215,3 +215,41 @@ func (c *ReapACL) apply(t *tx) (any, error) {
 	t.dropOneTime(c.Now)
 	return nil, nil
 }
+
+// MaxReseal is how many tokens one ResealACLTokens may hold.
+const MaxReseal = 512
+
+// ResealACLTokens replaces how tokens' secrets are sealed and hashed. Nothing
+// else of the tokens changes, for nobody. Tokens that are gone, or whose
+// secret was sealed by another key meanwhile, are passed over.
+type ResealACLTokens struct {
+	Key    string // ID of the root key that is to go
+	Tokens []*ACLToken
+}
+
+func (c *ResealACLTokens) apply(t *tx) (any, error) {
+	if len(c.Tokens) > MaxReseal {
+		return nil, invalid("%d tokens are over the bound of %d: split them", len(c.Tokens), MaxReseal)
+	}
+	for _, row := range c.Tokens {
+		old := t.aclToken(row.Token.AccessorID)
+		if old == nil || !old.SealedWith(c.Key) {
+			continue
+		}
+		next := &ACLToken{Token: old.Token, Hash: row.Hash, Sealed: row.Sealed}
+		t.aclTokensHash.Delete(old)
+		t.aclTokens.Set(next)
+		t.aclTokensHash.Set(next)
+	}
+	return nil, nil
+}
+
+// SealedWith reports whether the row needs a root key.
+func (r *ACLToken) SealedWith(key string) bool {
+	for _, b := range [][]byte{r.Sealed, r.Hash} {
+		if id, ok := api.SealedBy(b); ok && id.String() == key {
+			return true
+		}
+	}
+	return false
+}

@@ -53,6 +53,11 @@ var commands = []struct {
 	{"DeleteBindingRule", func() Command { return new(DeleteBindingRule) }},
 	{"UpsertNamespaces", func() Command { return new(UpsertNamespaces) }},
 	{"DeleteNamespaces", func() Command { return new(DeleteNamespaces) }},
+	{"PutRootKey", func() Command { return new(PutRootKey) }},
+	{"ActivateRootKey", func() Command { return new(ActivateRootKey) }},
+	{"ResealACLTokens", func() Command { return new(ResealACLTokens) }},
+	{"RetireRootKey", func() Command { return new(RetireRootKey) }},
+	{"DeleteRootKey", func() Command { return new(DeleteRootKey) }},
 }
 
 // compact is a command with a codec of its own: the ones there are many of.

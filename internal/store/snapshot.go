@@ -39,6 +39,7 @@ const (
 	recNamespace
 	recAuthMethod
 	recBindingRule
+	recRootKey
 )
 
 // maxRecord bounds a record when reading, against damaged files.
@@ -104,6 +105,9 @@ func (s *Snapshot) Persist(out io.Writer) error {
 	w.json(recHeader, &snapshotHeader{s.index, s.indexes})
 	w.json(recScheduler, s.scheduler)
 	s.namespaces.Scan(func(n *api.Namespace) bool { w.json(recNamespace, n); return w.err == nil })
+	for _, k := range s.rootKeys {
+		w.json(recRootKey, k)
+	}
 	s.nodes.Scan(func(i nodeItem) bool { w.json(recNode, i.node); return w.err == nil })
 	s.jobs.Scan(func(i jobItem) bool {
 		rec := &jobRecord{Namespace: i.ns, ID: i.id, Summary: i.row.summary, Submissions: i.row.submissions, Scaling: i.row.scaling}
@@ -271,6 +275,10 @@ func (r *reader) take(kind uint64, d *dec) error {
 		n := &api.Namespace{}
 		d.json(n)
 		r.t.namespaces.Set(n)
+	case recRootKey:
+		k := &api.WrappedRootKey{}
+		d.json(k)
+		r.t.rootKeys = append(r.t.rootKeys, k)
 	case recNode:
 		n := &api.Node{}
 		d.json(n)

@@ -28,6 +28,7 @@ const (
 	TableNamespaces
 	TableAuthMethods
 	TableBindingRules
+	TableRootKeys
 	numTables
 )
 
@@ -66,6 +67,9 @@ type tables struct {
 	aclTokensHash *btree.BTreeG[*ACLToken]      // by hash
 	oneTimeTokens *btree.BTreeG[*OneTimeToken]  // by hash
 	aclBootstrap  uint64                        // index of the last bootstrap
+
+	// rootKeys are few. The list and its rows are replaced, never edited.
+	rootKeys []*api.WrappedRootKey // the newest first
 
 	// freed holds per computed node class the last index at which one of its
 	// nodes gained room: what a blocked evaluation waits for. Replaced, never

@@ -50,7 +50,11 @@ const (
 	kindJobsNamespace
 	kindEvalsNamespace
 	kindDeploymentsNamespace
+	kindRootKeys
 )
+
+// KeyRootKeys is any root key.
+func KeyRootKeys() Key { return Key{kind: kindRootKeys} }
 
 // KeyAllocs is any allocation.
 func KeyAllocs() Key { return Key{kind: kindAllocs} }

@@ -243,17 +243,27 @@ func mkdir(root *os.Root, name string, mode fs.FileMode) error {
 }
 
 func chownSecrets(root *os.Root, name, username string) error {
+	uid, gid, err := owner(username)
+	if err != nil || uid < 0 {
+		return err
+	}
+	return root.Lchown(name, uid, gid)
+}
+
+// owner returns whose a task's secrets are: the IDs of a user, or -1 to leave
+// them the agent's.
+func owner(username string) (uid, gid int, err error) {
 	if username == "" || os.Geteuid() != 0 {
-		return nil
+		return -1, -1, nil
 	}
 	u, err := user.Lookup(username)
 	if err != nil {
-		return api.Errorf(api.CodeInvalid, "user %q of the task: %w", username, err)
+		return -1, -1, api.Errorf(api.CodeInvalid, "user %q of the task: %w", username, err)
 	}
 	uid, errUID := strconv.Atoi(u.Uid)
 	gid, errGID := strconv.Atoi(u.Gid)
 	if err := errors.Join(errUID, errGID); err != nil {
-		return fmt.Errorf("user %q of the task: %w", username, err)
+		return -1, -1, fmt.Errorf("user %q of the task: %w", username, err)
 	}
-	return root.Lchown(name, uid, gid)
+	return uid, gid, nil
 }

@@ -117,6 +117,7 @@ type TaskRecord struct {
 	State   *api.TaskState
 	Handle  []byte      `json:",omitempty"` // of the driver; none while a start is under way
 	Restart RestartInfo // of the restart policy
+	Renew   time.Time   `json:",omitzero"` // when the task's identities are to be renewed; zero: never
 }
 
 // RestartInfo is the state of a task's restart policy.

@@ -19,6 +19,7 @@ type envSource struct {
 	region string
 	dir    *allocdir.Dir
 	host   map[string]string // of the machine, for drivers that don't isolate
+	tokens map[string]string // signed identities, by variable
 	remaps bool              // ports inside the task's network differ from the host's
 }
 
@@ -47,6 +48,7 @@ func newScope(s envSource) *scope {
 	for k, v := range s.task.Env {
 		env[envName(sc.expand(k))] = sc.expand(v)
 	}
+	maps.Copy(env, s.tokens) // after everything was expanded: they end up nowhere else
 	sc.env = env
 	return sc
 }

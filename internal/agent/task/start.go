@@ -20,7 +20,7 @@ const (
 )
 
 // prepare checks the task and makes its directories.
-func (t *Task) prepare() (phase, time.Duration) {
+func (t *Task) prepare(ctx context.Context) (phase, time.Duration) {
 	t.mu.Lock()
 	spec, alloc := t.spec, t.alloc
 	t.mu.Unlock()
@@ -33,7 +33,7 @@ func (t *Task) prepare() (phase, time.Duration) {
 		t.event(api.EventSetupFailure, api.DetailSetupError, err.Error())
 		return t.conclude(outcome{permanent: api.ErrorCode(err) != api.CodeInternal})
 	}
-	return starting, 0
+	return t.identify(ctx, spec)
 }
 
 func (t *Task) validate(spec *api.Task) error {
@@ -192,13 +192,14 @@ func (t *Task) forget() {
 // taskConfig describes the task to its driver.
 func (t *Task) taskConfig() *driver.TaskConfig {
 	t.mu.Lock()
-	alloc, spec := t.alloc, t.spec
+	alloc, spec, tokens := t.alloc, t.spec, t.tokens
 	t.mu.Unlock()
 	caps, dir, node := t.cfg.Driver.Capabilities(), t.cfg.Dir, t.cfg.Node()
 	src := envSource{alloc: alloc, task: spec, node: node, region: t.cfg.Region, dir: dir, remaps: caps.RemapsPorts}
 	if !caps.Isolated {
 		src.host = t.cfg.HostEnv
 	}
+	src.tokens = tokens
 	sc := newScope(src)
 	res := taskResources(alloc, spec)
 	c := &driver.TaskConfig{

@@ -33,7 +33,10 @@ type Config struct {
 	Record  *localdb.TaskRecord // left by an earlier agent; nil: none
 	Restore bool                // an earlier agent may have started the task
 	Save    func() error        // makes Record durable
-	Changed func()              // there is a new State
+
+	// Identities gets the signed identities that the task is to be given.
+	Identities func(context.Context) ([]*api.SignedIdentity, error)
+	Changed    func() // there is a new State
 }
 
 // Task is one task of an allocation. All methods may be called concurrently.
@@ -57,6 +60,8 @@ type Task struct {
 	order   Order
 	begun   bool
 	hurried bool
+	tokens  map[string]string // identities for the environment, by variable
+	renew   time.Time         // when identities are to be renewed; zero: never
 }
 
 // New makes a task that is pending, or continues the one of an earlier agent.
@@ -67,7 +72,7 @@ func New(c Config) *Task {
 		restart: make(chan *restart, 1), done: make(chan struct{}),
 	}
 	if r := c.Record; r != nil && r.State != nil {
-		t.state, t.handle, t.policy = r.State, r.Handle, r.Restart
+		t.state, t.handle, t.policy, t.renew = r.State, r.Handle, r.Restart, r.Renew
 		return t
 	}
 	t.state = &api.TaskState{State: api.TaskStatePending, Events: []*api.TaskEvent{api.NewTaskEvent(api.EventReceived, c.Now())}}
@@ -100,7 +105,7 @@ func (t *Task) Run(ctx context.Context) error {
 		case waiting:
 			p = t.await(ctx)
 		case preparing:
-			p, wait = t.prepare()
+			p, wait = t.prepare(ctx)
 		case starting:
 			p, wait = t.start(ctx)
 		case running:
@@ -207,7 +212,7 @@ func (t *Task) State() *api.TaskState {
 func (t *Task) Record() *localdb.TaskRecord {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return &localdb.TaskRecord{State: t.state, Handle: t.handle, Restart: t.policy}
+	return &localdb.TaskRecord{State: t.state, Handle: t.handle, Restart: t.policy, Renew: t.renew}
 }
 
 // Done is closed when Run has returned.

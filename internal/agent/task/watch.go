@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/drover-org/drover/api"
@@ -30,6 +31,10 @@ func (t *Task) watch(ctx context.Context) (phase, time.Duration) {
 		r, err := task.Wait(waitCtx)
 		exits <- exit{r, err}
 	}()
+	var renewing sync.WaitGroup
+	renewing.Go(func() { t.renewIdentities(waitCtx) })
+	defer renewing.Wait()
+	defer cancel()
 	select {
 	case e := <-exits:
 		t.terminated(ctx, task, e)
