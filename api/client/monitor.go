@@ -29,5 +29,5 @@ func (a Agent) Monitor(ctx context.Context, o MonitorOptions) (*Stream, error) {
 			params.Set(name, strconv.FormatBool(value))
 		}
 	}
-	return FS{a.c}.stream(ctx, "/v1/agent/monitor", params)
+	return a.c.FS().stream(ctx, "/v1/agent/monitor", params)
 }
