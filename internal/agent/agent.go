@@ -171,9 +171,6 @@ func (a *Agent) Connect(l Link) { a.link = l }
 // state directory does.
 func (a *Agent) NodeID() string { return a.identity.ID }
 
-// HasAlloc reports whether the allocation is on this node.
-func (a *Agent) HasAlloc(id string) bool { return a.runner(id) != nil }
-
 func (a *Agent) runner(id string) *runner {
 	a.mu.RLock()
 	defer a.mu.RUnlock()

@@ -220,7 +220,7 @@ func TestRunStopAndPurge(t *testing.T) {
 	if got := kinds(u.TaskStates["main"]); !slices.Equal(got, want) || u.TaskStates["main"].Failed {
 		t.Errorf("events = %q, want %q", got, want)
 	}
-	if !w.a.HasAlloc(a.ID) {
+	if w.a.runner(a.ID) == nil {
 		t.Error("a stopped allocation is forgotten before servers are")
 	}
 	w.a.Assign(false, nil, []string{a.ID})
@@ -473,7 +473,7 @@ func TestCollection(t *testing.T) {
 	}
 	w.gone(allocs[0].ID)
 	w.gone(allocs[1].ID)
-	if !w.a.HasAlloc(allocs[2].ID) || !w.a.HasAlloc(allocs[3].ID) {
+	if w.a.runner(allocs[2].ID) == nil || w.a.runner(allocs[3].ID) == nil {
 		t.Error("too many were removed")
 	}
 	// Servers that don't know yet send it again; it must not run again.

@@ -58,7 +58,7 @@ func TestRetainedLogs(t *testing.T) {
 	if err := w.a.collectOne(t.Context(), a.ID); err != nil {
 		t.Fatal(err)
 	}
-	if w.a.HasAlloc(a.ID) {
+	if w.a.runner(a.ID) != nil {
 		t.Fatal("it was not collected")
 	}
 	read := func(query string) string {
