@@ -178,6 +178,19 @@ func (m *ACLAuthMethod) Validate(minTTL, maxTTL time.Duration) error {
 	return r.err("auth method")
 }
 
+// Warnings says what a valid method still lacks before anybody can log in.
+func (m *ACLAuthMethod) Warnings() []string {
+	if m.Type == AuthMethodOIDC && len(m.Config.AllowedRedirectURIs) == 0 {
+		return []string{"Config > AllowedRedirectURIs is empty, so nobody can log in: name where browsers may come back to, such as http://localhost:4649/oidc/callback"}
+	}
+	return nil
+}
+
+// PKCE reports whether logins prove by a verifier that the one who ends them
+// began them. Those of a client without a secret always do: nothing else binds
+// them to it.
+func (c *ACLAuthMethodConfig) PKCE() bool { return c.OIDCEnablePKCE || c.OIDCClientSecret == "" }
+
 func (c *ACLAuthMethodConfig) validate(at spot) {
 	for _, alg := range c.SigningAlgs {
 		if !slices.Contains(SigningAlgs, alg) {
@@ -227,14 +240,8 @@ func (c *ACLAuthMethodConfig) validateOIDC(at spot) {
 	if c.OIDCClientID == "" {
 		at.bad("OIDCClientID", "is missing")
 	}
-	if c.OIDCClientSecret == "" && !c.OIDCEnablePKCE {
-		at.bad("OIDCClientSecret", "is missing: only with OIDCEnablePKCE a client may have none")
-	}
 	if len(c.OIDCClientAssertion) > 0 {
 		at.bad("OIDCClientAssertion", "is not supported: use OIDCClientSecret")
-	}
-	if len(c.AllowedRedirectURIs) == 0 {
-		at.bad("AllowedRedirectURIs", "is empty: name where browsers may come back to, such as http://localhost:4649/oidc/callback")
 	}
 	for _, u := range c.AllowedRedirectURIs {
 		if !secureURL(u) {

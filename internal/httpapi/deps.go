@@ -166,8 +166,8 @@ type Namespaces interface {
 type SSO interface {
 	AuthMethods(ctx context.Context, opts api.ListOptions) ([]*api.ACLAuthMethodListStub, api.Meta, error)
 	AuthMethod(ctx context.Context, opts api.ListOptions, name string) (*api.ACLAuthMethod, api.Meta, error)
-	CreateAuthMethod(ctx context.Context, token string, m *api.ACLAuthMethod) (*api.ACLAuthMethod, uint64, error)
-	UpdateAuthMethod(ctx context.Context, token string, m *api.ACLAuthMethod) (*api.ACLAuthMethod, uint64, error)
+	CreateAuthMethod(ctx context.Context, token string, m *api.ACLAuthMethod) (out *api.ACLAuthMethod, index uint64, warnings []string, err error)
+	UpdateAuthMethod(ctx context.Context, token string, m *api.ACLAuthMethod) (out *api.ACLAuthMethod, index uint64, warnings []string, err error)
 	DeleteAuthMethod(ctx context.Context, token, name string) (index uint64, err error)
 	BindingRules(ctx context.Context, opts api.ListOptions) ([]*api.ACLBindingRuleListStub, api.Meta, error)
 	BindingRule(ctx context.Context, opts api.ListOptions, id string) (*api.ACLBindingRule, api.Meta, error)

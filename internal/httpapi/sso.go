@@ -40,7 +40,7 @@ func (a *routes) ssoRoutes() []web.Route {
 	}
 }
 
-func (a *routes) putAuthMethod(put func(ctx context.Context, token string, m *api.ACLAuthMethod) (*api.ACLAuthMethod, uint64, error)) web.Handler {
+func (a *routes) putAuthMethod(put func(ctx context.Context, token string, m *api.ACLAuthMethod) (*api.ACLAuthMethod, uint64, []string, error)) web.Handler {
 	return func(r *http.Request) (any, error) {
 		var m api.ACLAuthMethod
 		unknown, err := web.Decode(r, &m)
@@ -50,11 +50,11 @@ func (a *routes) putAuthMethod(put func(ctx context.Context, token string, m *ap
 		if err := checkPathID(r, "Name", &m.Name); err != nil {
 			return nil, err
 		}
-		out, index, err := put(r.Context(), web.Token(r), &m)
+		out, index, warnings, err := put(r.Context(), web.Token(r), &m)
 		if err != nil {
 			return nil, err
 		}
-		return written(out, index, unknown), nil
+		return warned(out, index, unknown, warnings), nil
 	}
 }
 

@@ -24,7 +24,7 @@ func (s *Server) AuthMethods(ctx context.Context, opts api.ListOptions) ([]*api.
 			}
 		}
 		page, next, err = byName(opts, all, func(m *api.ACLAuthMethodListStub) string { return m.Name })
-		return page, snap.TableIndex(store.TableAuthMethods), err
+		return page, max(snap.TableIndex(store.TableAuthMethods), 1), err
 	})
 	meta.NextToken = next
 	return out, meta, err
@@ -48,19 +48,19 @@ func (s *Server) AuthMethod(ctx context.Context, opts api.ListOptions, name stri
 func secretLabel(method string) string { return "acl-auth-method/" + method }
 
 // CreateAuthMethod adds an auth method.
-func (s *Server) CreateAuthMethod(ctx context.Context, token string, m *api.ACLAuthMethod) (*api.ACLAuthMethod, uint64, error) {
+func (s *Server) CreateAuthMethod(ctx context.Context, token string, m *api.ACLAuthMethod) (out *api.ACLAuthMethod, index uint64, warnings []string, err error) {
 	return s.putAuthMethod(ctx, token, m, &store.UpsertAuthMethod{Create: true})
 }
 
 // UpdateAuthMethod replaces an auth method. A secret that is left out or
 // redacted stays.
-func (s *Server) UpdateAuthMethod(ctx context.Context, token string, m *api.ACLAuthMethod) (*api.ACLAuthMethod, uint64, error) {
+func (s *Server) UpdateAuthMethod(ctx context.Context, token string, m *api.ACLAuthMethod) (out *api.ACLAuthMethod, index uint64, warnings []string, err error) {
 	return s.putAuthMethod(ctx, token, m, &store.UpsertAuthMethod{Update: true})
 }
 
-func (s *Server) putAuthMethod(ctx context.Context, token string, m *api.ACLAuthMethod, cmd *store.UpsertAuthMethod) (*api.ACLAuthMethod, uint64, error) {
+func (s *Server) putAuthMethod(ctx context.Context, token string, m *api.ACLAuthMethod, cmd *store.UpsertAuthMethod) (*api.ACLAuthMethod, uint64, []string, error) {
 	if err := s.manages(ctx, token); err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	secret := ""
 	if m.Config != nil {
@@ -75,28 +75,28 @@ func (s *Server) putAuthMethod(ctx context.Context, token string, m *api.ACLAuth
 			m = m.WithSecret("")
 		}
 	} else if secret == api.RedactedSecret {
-		return nil, 0, api.Errorf(api.CodeInvalid, "Config > OIDCClientSecret: %q stands for a secret that is known here, and there is none: give the secret itself", secret)
+		return nil, 0, nil, api.Errorf(api.CodeInvalid, "Config > OIDCClientSecret: %q stands for a secret that is known here, and there is none: give the secret itself", secret)
 	}
 	m.Canonicalize()
 	if err := m.Validate(s.cfg.ACL.MinTTL, s.cfg.ACL.MaxTTL); err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	if err := checkTokenNameFormat(m); err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	cmd.AuthMethod, cmd.Now = &store.AuthMethod{Method: m}, s.now().UnixNano()
 	if secret != "" {
 		sealed, err := s.cfg.ACL.Sealer.Seal(ctx, secretLabel(m.Name), []byte(secret))
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, nil, err
 		}
 		cmd.AuthMethod = &store.AuthMethod{Method: m.WithSecret(api.RedactedSecret), Sealed: sealed}
 	}
 	res, err := s.propose(ctx, cmd)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
-	return res.Value.(*store.AuthMethod).Method, res.Index, nil
+	return res.Value.(*store.AuthMethod).Method, res.Index, m.Warnings(), nil
 }
 
 // checkTokenNameFormat refuses names that no login has.

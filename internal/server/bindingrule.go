@@ -24,7 +24,7 @@ func (s *Server) BindingRules(ctx context.Context, opts api.ListOptions) ([]*api
 			}
 		}
 		page, next, err = byName(opts, all, func(r *api.ACLBindingRuleListStub) string { return r.ID })
-		return page, snap.TableIndex(store.TableBindingRules), err
+		return page, max(snap.TableIndex(store.TableBindingRules), 1), err
 	})
 	meta.NextToken = next
 	return out, meta, err

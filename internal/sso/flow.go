@@ -54,6 +54,9 @@ func (l *Logins) Begin(m *api.ACLAuthMethod, redirect, clientNonce string) (*Flo
 // checkRedirectURI admits the URIs of the method. Of those on the browser's own
 // machine the port is free, as programs can't choose it.
 func checkRedirectURI(c *api.ACLAuthMethodConfig, given string) error {
+	if len(c.AllowedRedirectURIs) == 0 {
+		return api.Errorf(api.CodeInvalid, "the auth method has no AllowedRedirectURIs: nobody can log in before it names where browsers may come back to")
+	}
 	if slices.Contains(c.AllowedRedirectURIs, given) {
 		return nil
 	}
@@ -85,7 +88,7 @@ func (l *Logins) URL(ctx context.Context, m *api.ACLAuthMethod, f *Flow, state s
 		return "", err
 	}
 	opts := []oauth2.AuthCodeOption{oidc.Nonce(f.Nonce)}
-	if m.Config.OIDCEnablePKCE {
+	if m.Config.PKCE() {
 		opts = append(opts, oauth2.S256ChallengeOption(f.Verifier))
 	}
 	return p.oauth(m.Config, f.Redirect).AuthCodeURL(state, opts...), nil
@@ -145,7 +148,7 @@ func (l *Logins) Finish(ctx context.Context, m *api.ACLAuthMethod, f *Flow, req 
 // info where the token has none of that name.
 func (l *Logins) exchange(ctx context.Context, m *api.ACLAuthMethod, p *provider, f *Flow, code string) (map[string]any, error) {
 	var opts []oauth2.AuthCodeOption
-	if m.Config.OIDCEnablePKCE {
+	if m.Config.PKCE() {
 		opts = append(opts, oauth2.VerifierOption(f.Verifier))
 	}
 	oauth := p.oauth(m.Config, f.Redirect)

@@ -305,6 +305,25 @@ func TestOIDCLogin(t *testing.T) {
 	}
 }
 
+// Nothing but PKCE binds a login to a client without a secret.
+func TestPublicClientsUsePKCE(t *testing.T) {
+	w := newWorld(t)
+	m := w.oidcMethod()
+	m.Config.OIDCEnablePKCE, m.Config.OIDCClientSecret = false, ""
+	f, err := w.logins.Begin(m, "http://localhost:5555/oidc/callback", "n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := w.logins.URL(t.Context(), m, f, "state")
+	if err != nil || !strings.Contains(there, "code_challenge_method=S256") {
+		t.Errorf("%s %v", there, err)
+	}
+	m.Config.OIDCClientSecret = ssotest.ClientSecret
+	if there, err = w.logins.URL(t.Context(), m, f, "state"); err != nil || strings.Contains(there, "code_challenge") {
+		t.Errorf("with a secret it is the method's choice: %s %v", there, err)
+	}
+}
+
 // Whatever does not belong to this very login ends it.
 func TestOIDCRefusals(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -361,6 +380,11 @@ func TestOIDCRefusals(t *testing.T) {
 
 func TestRedirectURIs(t *testing.T) {
 	w := newWorld(t)
+	none := w.oidcMethod()
+	none.Config.AllowedRedirectURIs = nil
+	if _, err := w.logins.Begin(none, "http://localhost:4649/oidc/callback", "n"); api.ErrorCode(err) != api.CodeInvalid || len(none.Warnings()) == 0 || len(w.oidcMethod().Warnings()) > 0 {
+		t.Errorf("a method without redirect URIs: %v, %q", err, none.Warnings())
+	}
 	for uri, ok := range map[string]bool{
 		"http://localhost:4649/oidc/callback": true, "http://localhost:1/oidc/callback": true, "https://ui/ui/settings/tokens": true,
 		"http://127.0.0.1:4649/oidc/callback": false, "http://localhost:4649/other": false, "https://ui:444/ui/settings/tokens": false,
