@@ -316,6 +316,13 @@ func TestKillLeavesTasks(t *testing.T) {
 			t.Errorf("allocation %d was %s and is %s", i, allocs[i].ID, s.ID)
 		}
 		starts := strings.Fields(a.file(s.ID, "t/local/starts"))
+		if s.ID == victim {
+			// Running means that the process is there; its script writes a little later.
+			until(t, "second start of "+s.ID, func() bool {
+				starts = strings.Fields(a.file(s.ID, "t/local/starts"))
+				return len(starts) > 1
+			})
+		}
 		switch {
 		case starts[0] != pids[s.ID]:
 			t.Errorf("%s was process %s, its file says %v", s.ID, pids[s.ID], starts)

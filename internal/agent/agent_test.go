@@ -66,6 +66,7 @@ type world struct {
 	t      *testing.T
 	dir    string
 	change func(*Config)
+	clock  fake.Clock
 	s      *servers
 	d      *fake.Driver
 	counts *counter
@@ -89,7 +90,7 @@ func (c *counter) Start(ctx context.Context, cfg *driver.TaskConfig) (driver.Tas
 
 func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), change: change, counts: &counter{starts: map[string]int{}}}
+	w := &world{t: t, dir: t.TempDir(), change: change, clock: fake.SystemClock{}, counts: &counter{starts: map[string]int{}}}
 	w.boot()
 	t.Cleanup(func() { w.stop() })
 	return w
@@ -98,7 +99,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 // boot starts an agent.
 func (w *world) boot() {
 	w.t.Helper()
-	w.s, w.d = newServers(), fake.New(fake.Config{})
+	w.s, w.d = newServers(), fake.New(fake.Config{Clock: w.clock})
 	w.counts.Driver = w.d
 	c := Config{
 		Log: slog.New(slog.DiscardHandler), StateDir: filepath.Join(w.dir, "state"), AllocDir: filepath.Join(w.dir, "alloc"),
@@ -123,6 +124,16 @@ func (w *world) boot() {
 		}
 		_ = w.d.Close()
 	})
+}
+
+// freeze stops the time of the fake driver's tasks from the next boot on: what they do
+// is due when the test advances the clock.
+func (w *world) freeze() *fake.VirtualClock {
+	w.t.Helper()
+	clock := fake.NewVirtualClock(time.Now())
+	w.clock = clock
+	w.reboot()
+	return clock
 }
 
 // reboot ends the agent and starts another on the same directories.
@@ -265,6 +276,7 @@ func TestStatuses(t *testing.T) {
 // and ends.
 func TestLifecycle(t *testing.T) {
 	w := newWorld(t, nil)
+	clock := w.freeze()
 	hook := func(name, hook string, sidecar bool, runFor string) *api.Task {
 		return &api.Task{Name: name, Driver: fake.Name, Config: map[string]any{"run_for": runFor}, Lifecycle: &api.TaskLifecycle{Hook: hook, Sidecar: sidecar},
 			KillTimeout: ptr(api.Duration(time.Second))}
@@ -274,6 +286,24 @@ func TestLifecycle(t *testing.T) {
 			hook("after", api.HookPoststart, false, "1ms"), hook("cleanup", api.HookPoststop, false, "1ms"))
 	})
 	w.assign(a)
+	dead := func(name string) func(*api.AllocUpdate) bool {
+		return func(u *api.AllocUpdate) bool { return u.TaskStates[name].State == api.TaskStateDead }
+	}
+	running := func(name string) func(*api.AllocUpdate) bool {
+		return func(u *api.AllocUpdate) bool { return u.TaskStates[name].State == api.TaskStateRunning }
+	}
+	for _, next := range []struct {
+		begun string
+		ends  time.Duration
+	}{{"init", 5 * time.Millisecond}, {"after", time.Millisecond}, {"", 30 * time.Millisecond}, {"cleanup", time.Millisecond}} {
+		switch next.begun {
+		case "":
+			w.until(a.ID, dead("after"))
+		default:
+			w.until(a.ID, running(next.begun))
+		}
+		clock.Advance(2 * next.ends) // what follows starts later than this ended
+	}
 	u := w.untilStatus(a.ID, api.AllocClientComplete)
 	s := u.TaskStates
 	for name, ok := range map[string]bool{
@@ -311,11 +341,11 @@ func TestSiblingFails(t *testing.T) {
 // there is none.
 func TestAgentRestart(t *testing.T) {
 	w := newWorld(t, nil)
+	clock := w.freeze()
 	a, b := w.run(forever()), w.run(map[string]any{"run_for": "150ms", "exit_code": 4})
 	started := w.untilStatus(a.ID, api.AllocClientRunning).TaskStates["main"].StartedAt
 	w.stop()
-	ends := time.NewTimer(200 * time.Millisecond) // the fake driver's tasks live by the real clock
-	<-ends.C
+	clock.Advance(200 * time.Millisecond)
 	w.boot()
 	u := w.untilStatus(b.ID, api.AllocClientFailed)
 	if got := kinds(u.TaskStates["main"]); !slices.Equal(got, []string{"Received", "Task Setup", "Started", "Terminated", "Not Restarting"}) {

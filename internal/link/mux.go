@@ -137,8 +137,8 @@ func (m *Mux) serve(ctx context.Context, conn net.Conn) {
 	conn, first, err := m.handshake(ctx, conn)
 	<-m.pending
 	if err != nil {
+		m.cfg.Refused(conn.RemoteAddr(), false, err) // before the peer can know
 		_ = conn.Close()
-		m.cfg.Refused(conn.RemoteAddr(), false, err)
 		return
 	}
 	switch first {
