@@ -30,15 +30,7 @@ one; "drover job stop" and "drover job scale" are the ways to have fewer.`,
 }
 
 func runAllocStop(ctx context.Context, e *env, o *allocStopOptions, args []string) error {
-	typed, err := one(args, "allocation")
-	if err != nil {
-		return err
-	}
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	a, err := e.findAlloc(ctx, c, typed)
+	c, a, err := named(ctx, e, args, "allocation", e.findAlloc)
 	if err != nil {
 		return err
 	}

@@ -34,15 +34,7 @@ was noted when it was placed is shown as well. ALLOC is the beginning of its ID.
 }
 
 func runAllocWhy(ctx context.Context, e *env, o *whyOptions, args []string) error {
-	typed, err := one(args, "allocation")
-	if err != nil {
-		return err
-	}
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	a, err := e.findAlloc(ctx, c, typed)
+	c, a, err := named(ctx, e, args, "allocation", e.findAlloc)
 	if err != nil {
 		return err
 	}

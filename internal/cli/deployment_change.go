@@ -76,15 +76,7 @@ func (d deploymentChange) make() *verb {
 }
 
 func (d deploymentChange) run(ctx context.Context, e *env, o *deploymentChangeOptions, args []string) error {
-	typed, err := one(args, "deployment")
-	if err != nil {
-		return err
-	}
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	id, err := e.findDeployment(ctx, c, typed)
+	c, id, err := named(ctx, e, args, "deployment", e.findDeployment)
 	if err != nil {
 		return err
 	}

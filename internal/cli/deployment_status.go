@@ -28,15 +28,7 @@ func deploymentStatusVerb() *verb {
 }
 
 func runDeploymentStatus(ctx context.Context, e *env, o *deploymentStatusOptions, args []string) error {
-	typed, err := one(args, "deployment")
-	if err != nil {
-		return err
-	}
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	id, err := e.findDeployment(ctx, c, typed)
+	c, id, err := named(ctx, e, args, "deployment", e.findDeployment)
 	if err != nil {
 		return err
 	}

@@ -34,15 +34,7 @@ of the evaluation, with the exit codes of "drover job run".`,
 }
 
 func runEvalStatus(ctx context.Context, e *env, o *evalStatusOptions, args []string) error {
-	typed, err := one(args, "evaluation")
-	if err != nil {
-		return err
-	}
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	id, err := e.findEval(ctx, c, typed)
+	c, id, err := named(ctx, e, args, "evaluation", e.findEval)
 	if err != nil {
 		return err
 	}

@@ -26,15 +26,7 @@ replaced now instead of when their reschedule policy says.`,
 }
 
 func runJobEval(ctx context.Context, e *env, o *jobEvalOptions, args []string) error {
-	typed, err := one(args, "job")
-	if err != nil {
-		return err
-	}
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	job, err := e.findJob(ctx, c, typed)
+	c, job, err := named(ctx, e, args, "job", e.findJob)
 	if err != nil {
 		return err
 	}

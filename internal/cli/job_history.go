@@ -33,15 +33,7 @@ Lists the versions that are kept, newest first; -p shows what each changed.
 }
 
 func runJobHistory(ctx context.Context, e *env, o *jobHistoryOptions, args []string) error {
-	typed, err := one(args, "job")
-	if err != nil {
-		return err
-	}
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	stub, err := e.findJob(ctx, c, typed)
+	c, stub, err := named(ctx, e, args, "job", e.findJob)
 	if err != nil {
 		return err
 	}

@@ -34,15 +34,7 @@ Prints the registered job as JSON, in the form that "drover job run" takes. With
 }
 
 func runJobInspect(ctx context.Context, e *env, o *jobInspectOptions, args []string) error {
-	typed, err := one(args, "job")
-	if err != nil {
-		return err
-	}
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	stub, err := e.findJob(ctx, c, typed)
+	c, stub, err := named(ctx, e, args, "job", e.findJob)
 	if err != nil {
 		return err
 	}

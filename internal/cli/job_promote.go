@@ -29,15 +29,7 @@ func jobPromoteVerb() *verb {
 }
 
 func runJobPromote(ctx context.Context, e *env, o *jobPromoteOptions, args []string) error {
-	typed, err := one(args, "job")
-	if err != nil {
-		return err
-	}
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	job, err := e.findJob(ctx, c, typed)
+	c, job, err := named(ctx, e, args, "job", e.findJob)
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,21 @@ func (e *env) ambiguous(noun, typed string, n int, list *table) error {
 	return api.Errorf(api.CodeInvalid, "%q fits %d %ss: type more of it", typed, n, noun)
 }
 
+// named makes a client and finds the one object that the arguments name.
+func named[T any](ctx context.Context, e *env, args []string, noun string, find func(context.Context, *client.Client, string) (T, error)) (*client.Client, T, error) {
+	var none T
+	typed, err := one(args, noun)
+	if err != nil {
+		return nil, none, err
+	}
+	c, err := e.client()
+	if err != nil {
+		return nil, none, err
+	}
+	found, err := find(ctx, c, typed)
+	return c, found, err
+}
+
 // findAlloc returns the one allocation whose ID starts with typed.
 func (e *env) findAlloc(ctx context.Context, c *client.Client, typed string) (*api.AllocListStub, error) {
 	prefix, err := prefixOf(typed, "allocation")
