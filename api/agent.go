@@ -42,6 +42,25 @@ type PartHealth struct {
 	Message string `json:"message"`
 }
 
+// HostData describes the machine of an agent.
+type HostData struct {
+	OS          string
+	Network     []map[string]string // per interface
+	ResolvConf  string
+	Hosts       string               // always empty: it tells of other machines
+	Environment map[string]string    // of the agent; values that might be secret are hidden
+	Disk        map[string]DiskUsage // by directory of the agent
+}
+
+// DiskUsage is of one file system.
+type DiskUsage struct{ DiskMB, UsedMB int64 }
+
+// HostDataResponse says which agent's machine is described.
+type HostDataResponse struct {
+	AgentID  string
+	HostData *HostData `json:",omitempty"`
+}
+
 // SearchRequest looks objects up by the prefix of their IDs.
 type SearchRequest struct {
 	Prefix    string

@@ -18,6 +18,8 @@ type Config struct {
 	LogLevel   string `key:"log_level"`
 	LogJSON    bool   `key:"log_json"`
 
+	EnableDebug bool `key:"enable_debug"` // profiles also where there is no access control
+
 	BindAddr          string    `key:"bind_addr"`
 	AllowInsecureBind bool      `key:"allow_insecure_bind"`
 	Ports             Ports     `key:"ports"`
@@ -240,6 +242,9 @@ func Dev() *Config {
 	c.Plugins = map[string]Plugin{"raw_exec": {Config: map[string]any{"enabled": true}}}
 	return c
 }
+
+// Debug reports whether profiles are served where there is no access control.
+func (c *Config) Debug() bool { return c.EnableDebug || c.Dev }
 
 // HTTPBind is where to listen for the API, host:port.
 func (c *Config) HTTPBind() string { return join(c.Addresses.HTTP, c.BindAddr, c.Ports.HTTP) }

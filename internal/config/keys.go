@@ -62,7 +62,7 @@ func Keys() []Key {
 	add("", Warns, "tasks always live on when the agent ends, except in dev mode", "leave_on_interrupt leave_on_terminate")
 	add("", Warns, "nothing is ever sent anywhere", "disable_update_check disable_anonymous_signature")
 	add("", Warns, "drivers are part of the binary", "plugin_dir")
-	add("", Warns, "profiles are not served", "enable_debug")
+	add("", Works, "profiles and `/v1/agent/host` are served also without access control; dev agents always do", "enable_debug")
 
 	for _, b := range []string{"ports", "addresses", "advertise"} {
 		add(b, Works, "", "http rpc")

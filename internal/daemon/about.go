@@ -6,6 +6,7 @@ import (
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/config"
+	"github.com/drover-org/drover/internal/diag"
 	"github.com/drover-org/drover/internal/version"
 )
 
@@ -81,6 +82,16 @@ func (a about) Self() *api.AgentSelf {
 		}
 	}
 	return self
+}
+
+// process is what is told of this process to who may know.
+func (d *daemon) process() diag.Process {
+	return diag.Process{Log: d.log, Tee: d.tee, Dirs: []string{d.dirs.root, d.dirs.alloc}, ID: func() string {
+		if d.node != nil {
+			return d.node.agent.NodeID()
+		}
+		return d.memberName()
+	}}
 }
 
 // tlsView is what the API tells of TLS: names of files, never what is in them.

@@ -32,7 +32,7 @@ const (
 // buildHTTP adds the part that serves the API, on its own port and, for nodes
 // that forward, on the rpc port.
 func (d *daemon) buildHTTP() {
-	cfg := httpapi.Config{Log: d.log, Now: time.Now, Agent: about{d}, Metrics: d.metrics(), Process: d.tee.Handler(d.log)}
+	cfg := httpapi.Config{Log: d.log, Now: time.Now, Agent: about{d}, Metrics: d.metrics(), Process: d.process().Handler(), Debug: d.cfg.Debug()}
 	if d.server != nil {
 		cfg.Server = d.server.server
 		cfg.PublicKeysAge = min(d.keyThresholds().Publication()/2, maxPublicKeysAge)

@@ -62,7 +62,7 @@ func (d *daemon) buildNode() error {
 		servers = append([]string{d.rpcListener.Addr().String()}, servers...)
 	}
 	n := link.NewNode(link.NodeConfig{
-		Servers: servers, TLS: d.dialer().TLS, Log: d.log, Node: a.Node, Handler: d.tee.Beside(d.log, a.Handler()),
+		Servers: servers, TLS: d.dialer().TLS, Log: d.log, Node: a.Node, Handler: d.process().Beside(a.Handler()),
 		OnAssign: func(as link.Assignment) { a.Assign(as.Full, as.Allocs, as.Gone) },
 	})
 	a.Connect(n)

@@ -117,7 +117,7 @@ func TestSlowReaderIsTold(t *testing.T) {
 // monitor opens a stream of the handler.
 func monitor(t *testing.T, tee *diag.Tee, query string) *http.Response {
 	t.Helper()
-	srv := httptest.NewServer(tee.Beside(slog.New(slog.DiscardHandler), http.NotFoundHandler()))
+	srv := httptest.NewServer(diag.Process{Log: slog.New(slog.DiscardHandler), Tee: tee}.Beside(http.NotFoundHandler()))
 	t.Cleanup(srv.Close)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/v1/agent/monitor?"+query, nil)
 	if err != nil {

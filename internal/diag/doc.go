@@ -1,5 +1,5 @@
 // Package diag serves what an agent tells of its own process: its log as it is
-// written.
+// written, profiles, and the machine it runs on.
 //
 // A Tee stands between the agent's loggers and its log. While nobody reads,
 // it costs one atomic load per call of a logger; each reader has a level, a

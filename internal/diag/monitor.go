@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/drover-org/drover/api"
@@ -115,25 +114,4 @@ func (f *frames) send(b []byte) error {
 		return err
 	}
 	return f.control.Flush()
-}
-
-// Handler serves the routes of this package: path is the request's. It is for
-// requests that have been authorised.
-func (t *Tee) Handler(log *slog.Logger) http.Handler {
-	return web.NewMux(log, []web.Route{{Methods: "GET", Pattern: Prefix + "monitor", Raw: http.HandlerFunc(t.Monitor)}})
-}
-
-// Prefix begins the paths of the routes.
-const Prefix = "/v1/agent/"
-
-// Beside returns a handler that has t's routes besides those of next.
-func (t *Tee) Beside(log *slog.Logger, next http.Handler) http.Handler {
-	own := t.Handler(log)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, Prefix) {
-			own.ServeHTTP(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }

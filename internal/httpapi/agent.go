@@ -16,6 +16,8 @@ func (a *routes) agentRoutes() []web.Route {
 		{Methods: "GET", Pattern: "/v1/agent/servers", Needs: web.Region(api.CapAgentRead), Do: a.servers},
 		{Methods: "GET", Pattern: "/v1/agent/schedulers", Needs: web.Region(api.CapAgentRead), Do: a.schedulers},
 		{Methods: "GET", Pattern: "/v1/agent/monitor", Needs: web.Region(api.CapAgentRead), Raw: a.onAgent(api.CapAgentRead)},
+		{Methods: "GET", Pattern: "/v1/agent/pprof/{id}", Needs: web.Region(api.CapAgentWrite), Raw: a.debugging(a.onAgent(api.CapAgentWrite))},
+		{Methods: "GET", Pattern: "/v1/agent/host", Needs: web.Region(api.CapAgentRead), Raw: a.debugging(a.onAgent(api.CapAgentRead))},
 		{Methods: "GET", Pattern: "/v1/metrics", Needs: web.Everyone(), Raw: a.metrics()},
 	}
 }

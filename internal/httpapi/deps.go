@@ -31,9 +31,11 @@ type Config struct {
 
 	Node Node // the node in this process; nil on a pure server
 
-	// Process serves what this process tells of itself, its log, to who has
-	// been authorised.
+	// Process serves what this process tells of itself, its log, profiles and
+	// machine, to who has been authorised.
 	Process http.Handler
+	// Debug allows profiles where there is no access control.
+	Debug bool
 }
 
 // Node is the node side of this process.

@@ -43,7 +43,10 @@ var matrix = map[string]matrixRow{
 	"GET /v1/agent/servers":    {allow: "om"},
 	"GET /v1/agent/schedulers": {allow: "om"},
 	"GET /v1/agent/monitor":    {allow: "om"},
-	"GET /v1/metrics":          {allow: everybody},
+
+	"GET /v1/agent/pprof/{id}": {allow: "om"},
+	"GET /v1/agent/host":            {allow: "om"},
+	"GET /v1/metrics":               {allow: everybody},
 
 	"GET /v1/client/allocation/{id}/exec":         {allow: "wm"},
 	"GET /v1/client/allocation/{id}/port-forward": {allow: "wm"},

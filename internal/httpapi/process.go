@@ -60,6 +60,19 @@ func (a *routes) onAgent(c api.Capability) http.Handler {
 	})
 }
 
+// debugging makes a handler of what goes deep into a process: where nobody's
+// rights are asked for, the configuration has to allow it. A pure node leaves
+// the question to a server.
+func (a *routes) debugging(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.Server != nil && !a.Server.ACLEnabled() && !a.Debug {
+			web.WriteError(w, api.Errorf(api.CodeForbidden, "this is shown only with access control (acl.enabled) or with enable_debug = true on this server"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // knownServer checks what server_id names: this server, which is the only one
 // of its region, by its name or ID or as the leader.
 func (a *routes) knownServer(id string) error {

@@ -201,7 +201,7 @@ func KindOf(r *http.Request) Kind {
 		return Exec
 	case strings.HasPrefix(path, "/v1/client/fs/"), strings.HasPrefix(path, "/v1/client/allocation/") && strings.HasSuffix(path, "/copy"):
 		return Files
-	case streams(r), waits(r.URL.RawQuery):
+	case streams(r), strings.HasPrefix(path, "/v1/agent/pprof/"), waits(r.URL.RawQuery):
 		return Watch
 	}
 	return Plain
