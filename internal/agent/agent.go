@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -109,6 +110,7 @@ type Agent struct {
 	db       *localdb.DB
 	retained *retention
 	link     Link
+	handler  http.Handler
 	node     atomic.Pointer[api.Node]
 	host     hostSampler
 	streams  semaphore
@@ -141,6 +143,7 @@ func New(c Config) (*Agent, error) {
 		drivers: map[string]*api.DriverInfo{}, driversKnown: make(chan struct{}), wake: make(chan struct{}, 1),
 		closing: make(chan struct{}), open: map[*session]context.CancelCauseFunc{}, streams: newSemaphore(c.MaxStreams), copies: newSemaphore(maxCopies),
 	}
+	a.handler = a.newHandler()
 	var err error
 	if a.identity, err = localdb.LoadIdentity(c.StateDir); err != nil {
 		return nil, err

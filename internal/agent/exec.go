@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/drover-org/drover/api"
@@ -140,20 +141,22 @@ func (s *session) exec(t *task.Task, p execParams) error {
 	return err
 }
 
-// sendEnd sends the ends of the streams and then the exit frame.
+// sendEnd sends the ends of the streams, the exit frame and the close frame.
 func (s *session) sendEnd(r *driver.ExitResult, tty bool) error {
-	frames := []string{`{"stdout":{"close":true}}`}
-	if !tty {
-		frames = append(frames, `{"stderr":{"close":true}}`)
-	}
 	exit, err := json.Marshal(api.ExecOutput{Exited: true, Result: &api.ExecResult{ExitCode: r.ExitCode, Signal: r.Signal, OOMKilled: r.OOMKilled}})
 	if err != nil {
 		return err
 	}
-	for _, f := range append(frames, string(exit)) {
-		if s.conn.Send(ws.Text, append(make([]byte, ws.Room, ws.Room+len(f)), f...)) != nil {
-			return errHungUp
-		}
+	frames := []string{`{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, string(exit)}
+	if tty {
+		frames = slices.Delete(frames, 1, 2) // all came as stdout
+	}
+	var b []byte
+	for _, f := range frames {
+		b = append(ws.AppendHeader(b, ws.Text, len(f)), f...)
+	}
+	if s.conn.Finish(b, ws.Normal) != nil {
+		return errHungUp
 	}
 	return nil
 }

@@ -3,14 +3,15 @@ package agent
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/ws"
+	"github.com/segmentio/asm/base64"
 )
 
 // Frames of output around their data.
@@ -81,7 +82,7 @@ var (
 func parseInput(b []byte) (in api.ExecInput, data []byte, err error) {
 	if text, ok := bytes.CutPrefix(b, inputHead); ok {
 		text = bytes.TrimRight(text, "\r\n")
-		if text, ok = bytes.CutSuffix(text, inputTail); ok && isBase64(text) {
+		if text, ok = bytes.CutSuffix(text, inputTail); ok && plain(text) {
 			// The decoder writes three bytes for four that it has read.
 			if n, err := base64.StdEncoding.Decode(text, text); err == nil {
 				return in, text[:n], nil
@@ -111,31 +112,48 @@ type output struct {
 	fail context.CancelCauseFunc
 }
 
-// frameBufs keeps frames while they are written.
+// frameBufs keeps frames while they are written: what a Write of the driver,
+// which reads up to 64 KiB at a time, needs.
 var frameBufs = sync.Pool{New: func() any {
-	b := make([]byte, 0, ws.Room+64+base64.StdEncoding.EncodedLen(execChunk))
+	b := make([]byte, 0, 2*(ws.Room+64+base64.StdEncoding.EncodedLen(execChunk)))
 	return &b
 }}
 
-// Write sends p in frames of at most execChunk bytes.
+// Write sends p in frames of at most execChunk bytes, two in one write.
 func (o *output) Write(p []byte) (int, error) {
 	buf := frameBufs.Get().(*[]byte)
 	defer frameBufs.Put(buf)
 	sent := 0
-	for len(p) > 0 {
-		chunk := p[:min(len(p), execChunk)]
-		b := append((*buf)[:ws.Room], o.head...)
-		b = base64.StdEncoding.AppendEncode(b, chunk)
-		b = append(b, inputTail...)
-		*buf = b
-		if err := o.s.conn.Send(ws.Text, b); err != nil {
-			o.fail(errHungUp)
-			return sent, errHungUp
+	for sent < len(p) {
+		b := (*buf)[:0]
+		for range 2 {
+			chunk := p[sent:min(sent+execChunk, len(p))]
+			if len(chunk) > 0 {
+				b = o.appendFrame(b, chunk)
+				sent += len(chunk)
+			}
 		}
-		sent += len(chunk)
-		p = p[len(chunk):]
+		if err := o.s.conn.SendFrames(b); err != nil {
+			o.fail(errHungUp)
+			return 0, errHungUp
+		}
 	}
 	return sent, nil
+}
+
+// appendFrame appends one frame with its data.
+func (o *output) appendFrame(b, data []byte) []byte {
+	n := base64.StdEncoding.EncodedLen(len(data))
+	b = append(ws.AppendHeader(b, ws.Text, len(o.head)+n+len(inputTail)), o.head...)
+	return append(appendBase64(b, data), inputTail...)
+}
+
+// appendBase64 appends data as text.
+func appendBase64(b, data []byte) []byte {
+	at, n := len(b), base64.StdEncoding.EncodedLen(len(data))
+	b = slices.Grow(b, n)[:at+n]
+	base64.StdEncoding.Encode(b[at:], data)
+	return b
 }
 
 // stdin is the queue between the caller's frames and the command. It holds at
@@ -286,11 +304,11 @@ func (q *stdin) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
-// isBase64 reports whether text holds nothing that JSON would read otherwise.
-// Newlines are let through by decoders, but not by JSON.
-func isBase64(text []byte) bool {
-	for _, c := range text {
-		if c == '"' || c == '\\' || c < ' ' {
+// plain reports whether text, which may be base64, holds nothing that JSON
+// would read otherwise: newlines are let through by decoders, but not by JSON.
+func plain(text []byte) bool {
+	for _, c := range [...]byte{'"', '\\', '\n', '\r'} {
+		if bytes.IndexByte(text, c) >= 0 {
 			return false
 		}
 	}

@@ -13,7 +13,9 @@ import (
 )
 
 // Handler serves the routes that only the node itself can answer.
-func (a *Agent) Handler() http.Handler {
+func (a *Agent) Handler() http.Handler { return a.handler }
+
+func (a *Agent) newHandler() http.Handler {
 	raw := func(f http.HandlerFunc) http.Handler { return f }
 	const alloc, files = "/v1/client/allocation/{id}/", "/v1/client/fs/"
 	routes := []web.Route{

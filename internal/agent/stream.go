@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -113,7 +112,7 @@ func (st *stream) data(offset int64, file string, p []byte) bool {
 		b = append(b, ',')
 	}
 	b = append(b, `"Data":"`...)
-	b = base64.StdEncoding.AppendEncode(b, p)
+	b = appendBase64(b, p)
 	b = append(b, `","File":`...)
 	name, _ := json.Marshal(file)
 	b = append(b, name...)

@@ -302,7 +302,7 @@ const endOfInput = 4
 func (s *stdio) copyIn() {
 	var err error
 	if from, ok := s.cmd.Stdin.(io.WriterTo); ok {
-		_, err = from.WriteTo(s.in)
+		_, err = from.WriteTo(&bulkWriter{File: s.in})
 	} else {
 		b := buffers.Get().(*[]byte)
 		defer buffers.Put(b)
@@ -317,9 +317,38 @@ func (s *stdio) copyIn() {
 
 type onlyReader struct{ io.Reader }
 
-// bufferSize is a pipe's usual capacity's half; buffers are shared, since most
-// commands need one for a moment.
-const bufferSize = 32 << 10
+// bulkWriter writes to a pipe, which it enlarges when much is written.
+type bulkWriter struct {
+	*os.File
+	moved int
+}
+
+// Write writes all of p.
+func (w *bulkWriter) Write(p []byte) (int, error) {
+	if before := w.moved; before < bulkPipe {
+		if w.moved += len(p); w.moved >= bulkPipe {
+			if raw, err := w.SyscallConn(); err == nil {
+				enlarge(raw)
+			}
+		}
+	}
+	return w.File.Write(p)
+}
+
+// enlarge gives a pipe more room. Where that is not allowed, or there is a
+// terminal in its place, it goes on as it is.
+func enlarge(pipe syscall.RawConn) {
+	_ = pipe.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, bulkPipe) })
+}
+
+const (
+	// bufferSize is a pipe's usual capacity; buffers are shared, since most
+	// commands need one for a moment.
+	bufferSize = 64 << 10
+	// bulkPipe is the capacity of a pipe through which much moves: whoever is
+	// at one end then wakes the other less often.
+	bulkPipe = 256 << 10
+)
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
 
@@ -341,8 +370,12 @@ func (s *stdio) copyOut(dst io.Writer, src *os.File, fail context.CancelCauseFun
 			fail(fmt.Errorf("pass output on: %w", err))
 		}
 	}
-	for {
+	for bulk := false; ; {
 		b, n, err := readReady(raw)
+		if n == bufferSize && !bulk {
+			bulk = true
+			enlarge(raw)
+		}
 		if n > 0 {
 			put((*b)[:n])
 			buffers.Put(b)

@@ -43,7 +43,7 @@ const (
 )
 
 const (
-	// Room is what a frame's header needs at most; see Send.
+	// Room is what a frame's header needs at most.
 	Room = 10
 	// MaxReason is what a close frame holds beside its code.
 	MaxReason = 123
@@ -99,38 +99,69 @@ func (c *Conn) Send(op Opcode, b []byte) error {
 	return c.send(op, b)
 }
 
+// SendFrames sends messages that were put one after the other, each behind its
+// header, in one write. It blocks as Send does.
+func (c *Conn) SendFrames(b []byte) error {
+	c.write.Lock()
+	defer c.unlock()
+	c.moved.Store(true)
+	return c.put(b)
+}
+
+// Finish sends the last messages as SendFrames does, and the close frame in the
+// same write. What is said of SendClose holds after it.
+func (c *Conn) Finish(b []byte, code Code) error {
+	c.write.Lock()
+	defer c.write.Unlock()
+	b = AppendHeader(b, opClose, 2)
+	if err := c.put(binary.BigEndian.AppendUint16(b, uint16(code))); err != nil {
+		return err
+	}
+	c.broken = errClosed
+	_ = c.raw.SetReadDeadline(time.Now().Add(closePatience))
+	return nil
+}
+
 // Quiet reports whether no message went either way since it was asked before.
 func (c *Conn) Quiet() bool { return !c.moved.Swap(false) }
 
 // send needs the lock.
 func (c *Conn) send(op Opcode, b []byte) error {
+	return c.put(b[putHeader(b[:Room], op, len(b)-Room):])
+}
+
+// put needs the lock.
+func (c *Conn) put(b []byte) error {
 	if c.broken != nil {
 		return c.broken
 	}
-	at := putHeader(b[:Room], op, len(b)-Room)
-	if _, err := c.raw.Write(b[at:]); err != nil {
+	if _, err := c.raw.Write(b); err != nil {
 		c.broken = err
 		return err
 	}
 	return nil
 }
 
-// putHeader writes the header of a whole message to the end of b and returns
-// where it begins.
+// putHeader writes the header of a whole message to the end of b[:Room] and
+// returns where it begins.
 func putHeader(b []byte, op Opcode, size int) int {
+	var h [Room]byte
+	n := len(AppendHeader(h[:0], op, size))
+	copy(b[Room-n:Room], h[:n])
+	return Room - n
+}
+
+// AppendHeader appends the header of a whole message of size bytes, which
+// follow; see SendFrames.
+func AppendHeader(b []byte, op Opcode, size int) []byte {
 	first := 0x80 | byte(op)
 	switch {
 	case size <= 125:
-		b[Room-2], b[Room-1] = first, byte(size)
-		return Room - 2
+		return append(b, first, byte(size))
 	case size <= 0xffff:
-		b[Room-4], b[Room-3] = first, 126
-		binary.BigEndian.PutUint16(b[Room-2:], uint16(size))
-		return Room - 4
+		return binary.BigEndian.AppendUint16(append(b, first, 126), uint16(size))
 	}
-	b[0], b[1] = first, 127
-	binary.BigEndian.PutUint64(b[2:], uint64(size))
-	return 0
+	return binary.BigEndian.AppendUint64(append(b, first, 127), uint64(size))
 }
 
 // unlock sends a pong that had to wait, and gives the lock back.

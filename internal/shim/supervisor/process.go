@@ -36,7 +36,8 @@ func (s *supervisor) spawn(p *process) (int, error) {
 		sys.Credential = &syscall.Credential{Uid: p.user.UID, Gid: p.user.GID, Groups: p.user.Groups}
 	}
 	for _, g := range p.cgroups {
-		if cgroup.IsV2(g.Path) {
+		h := s.hierarchyOf(g.Path)
+		if h.v2 {
 			fd, err := unix.Open(g.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 			if err != nil {
 				return 0, err
@@ -46,7 +47,7 @@ func (s *supervisor) spawn(p *process) (int, error) {
 			continue
 		}
 		// Version 1: a child is born where its parent thread is.
-		leave, err := enter(g.Path)
+		leave, err := h.enter(g.Path)
 		if err != nil {
 			return 0, err
 		}
@@ -62,16 +63,37 @@ func (s *supervisor) spawn(p *process) (int, error) {
 	return syscall.ForkExec(p.path, p.argv, &syscall.ProcAttr{Dir: p.dir, Env: p.env, Files: p.files, Sys: sys})
 }
 
+// hierarchy is what there is to know of a mounted tree of control groups.
+type hierarchy struct {
+	v2    bool
+	mount string // of version 1
+	home  string // our own group there
+}
+
+// hierarchyOf finds the hierarchy of a group. What was found is kept, by the
+// directory that the groups of tasks have in common.
+func (s *supervisor) hierarchyOf(dir string) *hierarchy {
+	parent := filepath.Dir(dir)
+	h := s.hierarchies[parent]
+	if h == nil {
+		h = &hierarchy{v2: cgroup.IsV2(dir)}
+		if !h.v2 {
+			h.mount, h.home = homeOf(dir)
+		}
+		s.hierarchies[parent] = h
+	}
+	return h
+}
+
 // enter moves the calling thread into a version 1 group and returns the way
 // back.
-func enter(dir string) (func(), error) {
-	mount, home := homeOf(dir)
+func (h *hierarchy) enter(dir string) (func(), error) {
 	if err := joinThread(dir); err != nil {
 		return nil, err
 	}
 	return func() {
-		if joinThread(home) != nil {
-			_ = joinThread(mount) // the group we came from is gone
+		if joinThread(h.home) != nil {
+			_ = joinThread(h.mount) // the group we came from is gone
 		}
 	}, nil
 }

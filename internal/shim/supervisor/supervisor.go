@@ -30,6 +30,7 @@ type supervisor struct {
 	boot          string
 	tasks         map[string]*task
 	execs         map[int]*exec // by process ID
+	hierarchies   map[string]*hierarchy
 	clients       map[*client]bool
 	endWithClient bool
 	expecting     bool // a client that lost us by an upgrade and will be back
@@ -47,13 +48,14 @@ const callQueue = 16
 func Main(args []string) int {
 	runtime.LockOSThread()
 	s := &supervisor{
-		dir:     os.NewFile(DirFD, "dir"),
-		lock:    os.NewFile(LockFD, "lock"),
-		boot:    wire.BootID(),
-		tasks:   map[string]*task{},
-		execs:   map[int]*exec{},
-		clients: map[*client]bool{},
-		calls:   make(chan func(), callQueue),
+		dir:         os.NewFile(DirFD, "dir"),
+		lock:        os.NewFile(LockFD, "lock"),
+		boot:        wire.BootID(),
+		tasks:       map[string]*task{},
+		execs:       map[int]*exec{},
+		hierarchies: map[string]*hierarchy{},
+		clients:     map[*client]bool{},
+		calls:       make(chan func(), callQueue),
 	}
 	err := s.setUp(args)
 	if err == nil {
