@@ -74,6 +74,19 @@ func (n *Node) Copy() *Node {
 	return &c
 }
 
+// HostNetwork is where a node can be reached.
+type HostNetwork struct{ Device, IP string }
+
+// HostNetwork returns the network that tasks without one of their own share;
+// the zero value for nil and for a node without networks.
+func (n *Node) HostNetwork() HostNetwork {
+	if n == nil || n.NodeResources == nil || len(n.NodeResources.Networks) == 0 {
+		return HostNetwork{}
+	}
+	first := n.NodeResources.Networks[0]
+	return HostNetwork{Device: first.Device, IP: first.IP}
+}
+
 // Redacted returns the node without its secret.
 func (n *Node) Redacted() *Node {
 	c := *n

@@ -29,4 +29,8 @@ type Meta struct {
 	LastContact time.Duration
 	KnownLeader bool
 	NextToken   string
+
+	// State tells states apart for who keeps answers: equal only when the
+	// answer to the same question is. It is not sent.
+	State uint64
 }

@@ -34,6 +34,7 @@ func (r *Resolver) Changed(token string) <-chan struct{} {
 // Run tells those who wait in Changed, until ctx ends.
 func (r *Resolver) Run(ctx context.Context) error {
 	watch := r.cfg.Store.Watch(store.KeyACL())
+	r.fire() // for what changed before
 	for {
 		err := r.wait(ctx, watch)
 		watch.Close()

@@ -541,11 +541,12 @@ func TestBlockedReadsEndWithTheirRight(t *testing.T) {
 					t.Fatal(err)
 				}
 				status := 0
-				go func() { status, _ = s.as(token.SecretID, "GET", "/v1/evaluations?index=1000&wait=5m", "") }()
+				target := withIndex("/v1/evaluations?wait=5m", s.store.Snapshot().Index())
+				go func() { status, _ = s.as(token.SecretID, "GET", target, "") }()
 				if name == "token expired" { // waits are shorter than tokens live
 					time.Sleep(59 * time.Minute)
 					synctest.Wait()
-					go func() { status, _ = s.as(token.SecretID, "GET", "/v1/evaluations?index=1000&wait=5m", "") }()
+					go func() { status, _ = s.as(token.SecretID, "GET", target, "") }()
 				}
 				synctest.Wait()
 				s.propose(&store.UpsertACLPolicy{Policy: &api.ACLPolicy{Name: "unrelated", Rules: `node { policy = "read" }`}})

@@ -75,7 +75,7 @@ func TestContractBlocking(t *testing.T) {
 			reg := w.run("example", 1)
 			id := w.place("example", reg.EvalID, 1)[0]
 			target := strings.NewReplacer(":alloc_id", id, ":job_id", "example", ":eval_id", reg.EvalID, ":node_id", nodeID).Replace(row[1])
-			q := w.blocked(t.Context(), target+"?wait=1s", 1<<40)
+			q := w.blocked(t.Context(), target+"?wait=1s", w.store.Snapshot().Index())
 			done, _, code := q()
 			if done == (row[2] == "yes") || done && code != 200 {
 				t.Errorf("%s: blocking is %s in the contract; it answered at once: %t, %d", row[1], row[2], done, code)

@@ -72,10 +72,10 @@ func answer(value any, meta api.Meta, err error) (any, error) {
 
 // share is answer for a read that many make at once. The value must be the
 // same for everybody who gets that far with this question, so nothing may be
-// left out of it because of who asks, and the index must tell its states apart.
+// left out of it because of who asks.
 func (a *routes) share(r *http.Request, value any, meta api.Meta, err error) (any, error) {
 	if err == nil {
-		value = a.answers.Share(r, meta.Index, value)
+		value = a.answers.Share(r, meta.State, value)
 	}
 	return answer(value, meta, err)
 }

@@ -188,19 +188,26 @@ func onNetwork(snap *store.Snapshot, a *api.Allocation) *api.Allocation {
 	if a.NetworkStatus != nil {
 		return a
 	}
-	n := snap.Node(a.NodeID)
-	if n == nil || n.NodeResources == nil || len(n.NodeResources.Networks) == 0 {
+	host := snap.Node(a.NodeID).HostNetwork()
+	if host == (api.HostNetwork{}) {
 		return a
 	}
 	c := *a
-	host := n.NodeResources.Networks[0]
 	c.NetworkStatus = &api.AllocNetworkStatus{InterfaceName: host.Device, Address: host.IP}
 	return &c
 }
 
+// parent is what a list of allocations belongs to.
+type parent struct {
+	keys   []store.Key
+	allocs func(*store.Snapshot) iter.Seq[*api.Allocation]
+	keep   func(*store.Snapshot, *api.Allocation) bool // nil: all
+	index  func(*store.Snapshot) uint64                // of what else the list depends on; nil: nothing
+}
+
 // allocsOf lists the allocations that one parent has, by ID. An unknown
 // parent has none.
-func (s *Server) allocsOf(ctx context.Context, opts api.ListOptions, key store.Key, of func(*store.Snapshot) iter.Seq[*api.Allocation], keep func(*store.Snapshot, *api.Allocation) bool) (iter.Seq[*api.Allocation], api.Meta, error) {
+func (s *Server) allocsOf(ctx context.Context, opts api.ListOptions, of parent) (iter.Seq[*api.Allocation], api.Meta, error) {
 	match, err := newFilter[*api.Allocation](opts.Filter)
 	if err != nil {
 		return nil, api.Meta{}, err
@@ -220,17 +227,21 @@ func (s *Server) allocsOf(ctx context.Context, opts api.ListOptions, key store.K
 		p.before = func(a *api.Allocation) bool { return before(a.ID) }
 	}
 	var next string
-	seq, meta, err := read(ctx, s, opts, []store.Key{key}, func(snap *store.Snapshot) (iter.Seq[*api.Allocation], uint64, error) {
+	seq, meta, err := read(ctx, s, opts, of.keys, func(snap *store.Snapshot) (iter.Seq[*api.Allocation], uint64, error) {
 		q := p
-		q.visible = func(a *api.Allocation) bool { return visible(a.Namespace) && (keep == nil || keep(snap, a)) }
-		seq := of(snap)
+		q.visible = func(a *api.Allocation) bool { return visible(a.Namespace) && (of.keep == nil || of.keep(snap, a)) }
+		seq := of.allocs(snap)
 		if opts.Reverse {
 			items := slices.Collect(seq)
 			slices.Reverse(items)
 			seq = slices.Values(items)
 		}
 		seq, next = q.page(seq)
-		return seq, snap.TableIndex(store.TableAllocs), nil
+		index := snap.TableIndex(store.TableAllocs)
+		if of.index != nil {
+			index = max(index, of.index(snap))
+		}
+		return seq, index, nil
 	})
 	meta.NextToken = next
 	return seq, meta, err

@@ -97,9 +97,9 @@ func (s *Server) DeploymentAllocs(ctx context.Context, opts api.ListOptions, id 
 	if err := checkID("deployment", id); err != nil {
 		return nil, api.Meta{}, err
 	}
-	return s.allocsOf(ctx, opts, store.KeyAllocsOfDeployment(id), func(snap *store.Snapshot) iter.Seq[*api.Allocation] {
+	return s.allocsOf(ctx, opts, parent{keys: []store.Key{store.KeyAllocsOfDeployment(id)}, allocs: func(snap *store.Snapshot) iter.Seq[*api.Allocation] {
 		return snap.AllocsByDeployment(id)
-	}, nil)
+	}})
 }
 
 // JobDeployments lists a job's deployments, newest first; without all only
@@ -108,7 +108,8 @@ func (s *Server) JobDeployments(ctx context.Context, opts api.ListOptions, jobID
 	if err := s.authorize(ctx, opts.Token, api.CapReadJob, opts.Namespace); err != nil {
 		return nil, api.Meta{}, err
 	}
-	return read(ctx, s, opts, []store.Key{store.KeyDeploymentsOfJob(opts.Namespace, jobID)}, func(snap *store.Snapshot) ([]*api.Deployment, uint64, error) {
+	keys := []store.Key{store.KeyDeploymentsOfJob(opts.Namespace, jobID), store.KeyJobLife(opts.Namespace, jobID)}
+	return read(ctx, s, opts, keys, func(snap *store.Snapshot) ([]*api.Deployment, uint64, error) {
 		job := snap.Job(opts.Namespace, jobID)
 		var out []*api.Deployment
 		for d := range snap.DeploymentsByJob(opts.Namespace, jobID) {
@@ -116,7 +117,7 @@ func (s *Server) JobDeployments(ctx context.Context, opts api.ListOptions, jobID
 				out = append(out, d)
 			}
 		}
-		return out, snap.TableIndex(store.TableDeployments), nil
+		return out, max(snap.TableIndex(store.TableDeployments), lifeIndex(snap, opts.Namespace, jobID)), nil
 	})
 }
 

@@ -141,7 +141,9 @@ func (s *Server) EvalAllocs(ctx context.Context, opts api.ListOptions, id string
 	if err := checkID("evaluation", id); err != nil {
 		return nil, api.Meta{}, err
 	}
-	return s.allocsOf(ctx, opts, store.KeyAllocsOfEval(id), func(snap *store.Snapshot) iter.Seq[*api.Allocation] { return snap.AllocsByEval(id) }, nil)
+	return s.allocsOf(ctx, opts, parent{keys: []store.Key{store.KeyAllocsOfEval(id)}, allocs: func(snap *store.Snapshot) iter.Seq[*api.Allocation] {
+		return snap.AllocsByEval(id)
+	}})
 }
 
 // JobEvals lists a job's evaluations, newest first.

@@ -168,16 +168,26 @@ func (s *Server) JobAllocs(ctx context.Context, opts api.ListOptions, id string,
 	if err := s.authorize(ctx, opts.Token, api.CapReadJob, opts.Namespace); err != nil {
 		return nil, api.Meta{}, err
 	}
-	keep := func(snap *store.Snapshot, a *api.Allocation) bool {
+	of := parent{keys: []store.Key{store.KeyAllocsOfJob(opts.Namespace, id), store.KeyJobLife(opts.Namespace, id)}}
+	of.allocs = func(snap *store.Snapshot) iter.Seq[*api.Allocation] { return snap.AllocsByJob(opts.Namespace, id) }
+	of.index = func(snap *store.Snapshot) uint64 { return lifeIndex(snap, opts.Namespace, id) }
+	of.keep = func(snap *store.Snapshot, a *api.Allocation) bool {
 		if all {
 			return true
 		}
 		job := snap.Job(opts.Namespace, id)
 		return job == nil || a.Job == nil || a.Job.CreateIndex == job.CreateIndex
 	}
-	return s.allocsOf(ctx, opts, store.KeyAllocsOfJob(opts.Namespace, id), func(snap *store.Snapshot) iter.Seq[*api.Allocation] {
-		return snap.AllocsByJob(opts.Namespace, id)
-	}, keep)
+	return s.allocsOf(ctx, opts, of)
+}
+
+// lifeIndex is for lists of what the job of a name has that exists now: an
+// index no lower than that at which it came or was forgotten.
+func lifeIndex(snap *store.Snapshot, ns, id string) uint64 {
+	if j := snap.Job(ns, id); j != nil {
+		return j.CreateIndex
+	}
+	return snap.TableIndex(store.TableJobs)
 }
 
 // JobScaleStatus tells how each group of a job is scaled.
@@ -191,7 +201,7 @@ func (s *Server) JobScaleStatus(ctx context.Context, opts api.ListOptions, id st
 		if j == nil {
 			return nil, snap.TableIndex(store.TableJobs), missing("job")
 		}
-		return scaleStatus(snap, j), max(j.ModifyIndex, snap.TableIndex(store.TableAllocs)), nil
+		return scaleStatus(snap, j), max(j.ModifyIndex, snap.TableIndex(store.TableScaling), snap.TableIndex(store.TableAllocs)), nil
 	})
 }
 
@@ -276,9 +286,9 @@ func (s *Server) JobStatuses(ctx context.Context, opts api.ListOptions, jobs []a
 		p.before = func(j *api.Job) bool { return j.ModifyIndex != start && (j.ModifyIndex > start) != opts.Reverse }
 	}
 	var next string
-	keys := []store.Key{store.KeyJobs(), store.KeyAllocs()}
-	if len(wanted) == 0 && opts.Namespace != api.AllNamespaces {
-		keys = []store.Key{store.KeyJobsOfNamespace(opts.Namespace), store.KeyAllocsOfNamespace(opts.Namespace)}
+	keys := []store.Key{store.KeyJobs(), store.KeyAllocs(), store.KeyDeployments()}
+	if ns := opts.Namespace; len(wanted) == 0 && ns != api.AllNamespaces {
+		keys = []store.Key{store.KeyJobsOfNamespace(ns), store.KeyAllocsOfNamespace(ns), store.KeyDeploymentsOfNamespace(ns)}
 	}
 	out, meta, err := read(ctx, s, opts, keys, func(snap *store.Snapshot) ([]*api.JobStatusStub, uint64, error) {
 		all := slices.SortedStableFunc(snap.Jobs(), func(a, b *api.Job) int {
@@ -293,7 +303,7 @@ func (s *Server) JobStatuses(ctx context.Context, opts api.ListOptions, jobs []a
 		for j := range seq {
 			out = append(out, jobStatus(snap, j))
 		}
-		return out, max(snap.TableIndex(store.TableJobs), snap.TableIndex(store.TableAllocs)), nil
+		return out, max(snap.TableIndex(store.TableJobs), snap.TableIndex(store.TableAllocs), snap.TableIndex(store.TableDeployments)), nil
 	})
 	meta.NextToken = next
 	return out, meta, err

@@ -94,9 +94,7 @@ func (s *Server) NodeAllocs(ctx context.Context, opts api.ListOptions, id string
 	}
 	return read(ctx, s, opts, []store.Key{store.KeyAllocsOfNode(id)}, func(snap *store.Snapshot) ([]*api.Allocation, uint64, error) {
 		var live, over []*api.Allocation
-		index := uint64(0)
 		for a := range snap.AllocsByNode(id) {
-			index = max(index, a.ModifyIndex)
 			switch {
 			case !visible(a.Namespace), match != nil && !match(a):
 			case a.Terminal():
@@ -105,10 +103,7 @@ func (s *Server) NodeAllocs(ctx context.Context, opts api.ListOptions, id string
 				live = append(live, a)
 			}
 		}
-		if index == 0 {
-			index = snap.TableIndex(store.TableAllocs)
-		}
-		return append(live, over...), index, nil
+		return append(live, over...), snap.TableIndex(store.TableAllocs), nil
 	})
 }
 

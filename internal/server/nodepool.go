@@ -49,11 +49,19 @@ func (s *Server) NodePool(ctx context.Context, opts api.ListOptions, name string
 	return read(ctx, s, opts, []store.Key{store.KeyNodes()}, func(snap *store.Snapshot) (*api.NodePool, uint64, error) {
 		for _, p := range nodePools(snap) {
 			if p.Name == name {
-				return p, max(p.ModifyIndex, 1), nil
+				return p, poolIndex(snap, p), nil
 			}
 		}
 		return nil, snap.TableIndex(store.TableNodes), missing("node pool")
 	})
+}
+
+// poolIndex is a pool's index. A pool of nodes comes and goes with them.
+func poolIndex(snap *store.Snapshot, p *api.NodePool) uint64 {
+	if slices.Contains(builtinPools[:], p) {
+		return p.ModifyIndex
+	}
+	return snap.TableIndex(store.TableNodes)
 }
 
 // NodePoolNodes lists the nodes of a pool.

@@ -136,7 +136,10 @@ func (t *tx) editJob(ns, id string) *jobRow {
 // putJob makes row, which is the command's own, a job's row.
 func (t *tx) putJob(ns, id string, row *jobRow) { t.rows[jobName{ns, id}] = row }
 
-func (t *tx) deleteJob(ns, id string) { t.rows[jobName{ns, id}] = nil }
+func (t *tx) deleteJob(ns, id string) {
+	t.rows[jobName{ns, id}] = nil
+	t.touch(KeyJobLife(ns, id))
+}
 
 // flushJobs puts the command's own rows into the tree.
 func (t *tx) flushJobs() {
@@ -259,6 +262,7 @@ func (t *tx) newVersion(row *jobRow, j *api.Job, now int64) *jobRow {
 	if row == nil {
 		cp.CreateIndex, cp.Version = t.index, 0
 		row = &jobRow{summary: &api.JobSummary{JobID: j.ID, Namespace: j.Namespace, CreateIndex: t.index}}
+		t.touch(KeyJobLife(j.Namespace, j.ID))
 	} else {
 		cp.CreateIndex, cp.Version = row.job().CreateIndex, row.job().Version+1
 	}

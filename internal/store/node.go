@@ -98,6 +98,7 @@ func (c *RegisterNode) apply(t *tx) (any, error) {
 		item.usage = t.usageOf(id)
 	}
 	t.putNode(id, n, item.usage)
+	t.readdress(item.node, n)
 	for _, e := range c.Evals {
 		t.upsertEval(e, c.Now)
 	}
@@ -128,6 +129,24 @@ func (t *tx) putNode(id api.ID, n *api.Node, u *fit.Usage) {
 	t.changed(api.TopicNode, n)
 	if n.Ready() {
 		t.free(n.ComputedClass)
+	}
+}
+
+// readdress marks the allocations that are read with their node's address as
+// changed when it is another one; either node may be nil.
+func (t *tx) readdress(old, n *api.Node) {
+	was, is := old.HostNetwork(), n.HostNetwork()
+	if was == is {
+		return
+	}
+	id := old
+	if id == nil {
+		id = n
+	}
+	for _, a := range slices.Collect((&Snapshot{tables: t.tables}).AllocsByNode(id.ID)) {
+		if a.NetworkStatus == nil {
+			t.putAlloc(a.Copy(), a.ModifyTime)
+		}
 	}
 }
 
@@ -240,6 +259,7 @@ func (c *DeleteNode) apply(t *tx) (any, error) {
 
 func (t *tx) deleteNode(nodeID string) {
 	if item, ok := t.nodes.Delete(nodeItem{id: idOf(nodeID)}); ok {
+		t.readdress(item.node, nil)
 		t.deleted(api.TopicNode, "NodeDeregistration", item.node)
 	}
 	t.bump(TableNodes)

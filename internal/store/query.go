@@ -5,12 +5,17 @@ import "github.com/drover-org/drover/api"
 // Snapshot is the state at one index. It never changes; what its queries
 // return is shared and must not be changed either.
 type Snapshot struct {
-	index uint64
+	index   uint64
+	history uint64
 	*tables
 }
 
 // Index is the last log index the snapshot includes.
 func (s *Snapshot) Index() uint64 { return s.index }
+
+// History counts how often the state was replaced before this snapshot: the
+// same index in two histories is not the same state.
+func (s *Snapshot) History() uint64 { return s.history }
 
 // TableIndex is the last log index that changed a table.
 func (s *Snapshot) TableIndex(t Table) uint64 { return s.indexes[t] }

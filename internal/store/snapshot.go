@@ -223,7 +223,7 @@ func (s *Store) Restore(in io.Reader) error {
 	r.tx.flushJobs()
 	t.freed = map[string]uint64{}
 	t.nodes.Scan(func(i nodeItem) bool { t.freed[i.node.ComputedClass] = r.index; return true })
-	s.root.Store(&Snapshot{index: r.index, tables: r.t})
+	s.root.Store(&Snapshot{index: r.index, history: s.Snapshot().history + 1, tables: r.t})
 	if s.events != nil {
 		s.events.Reset(r.index)
 	}

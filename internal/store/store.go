@@ -62,7 +62,7 @@ func (s *Store) ApplyBatch(entries []Entry) []Outcome {
 		}
 		value, err := e.Command.apply(t)
 		out[i] = Outcome{Value: value, Err: err}
-		next := &Snapshot{index: e.Index, tables: snap.tables}
+		next := &Snapshot{index: e.Index, history: snap.history, tables: snap.tables}
 		if err == nil {
 			t.finish()
 			next.tables = t.tables

@@ -22,6 +22,7 @@ const (
 	kindAllocsDeployment
 	kindJobs
 	kindJob
+	kindJobLife
 	kindSummary
 	kindEvals
 	kindEval
@@ -89,6 +90,9 @@ func KeyJobsOfNamespace(ns string) Key { return Key{kind: kindJobsNamespace, a: 
 
 // KeyJob is one job, its versions, submissions and scaling events.
 func KeyJob(ns, id string) Key { return Key{kind: kindJob, a: ns, b: id} }
+
+// KeyJobLife is that a job comes or is forgotten.
+func KeyJobLife(ns, id string) Key { return Key{kind: kindJobLife, a: ns, b: id} }
 
 // KeySummary is one job's summary.
 func KeySummary(ns, id string) Key { return Key{kind: kindSummary, a: ns, b: id} }
@@ -174,6 +178,7 @@ type touchSet map[Key]struct{}
 type hub struct {
 	mu      sync.Mutex
 	waiters map[Key]map[*Watch]struct{} // guarded by mu; no empty inner map
+	woken   uint64                      // guarded by mu
 }
 
 func (h *hub) init() { h.waiters = map[Key]map[*Watch]struct{}{} }
@@ -234,13 +239,13 @@ func (h *hub) notify(touched touchSet) {
 	if len(h.waiters) < len(touched) {
 		for k, set := range h.waiters {
 			if _, ok := touched[k]; ok {
-				wake(set)
+				h.wake(set)
 			}
 		}
 		return
 	}
 	for k := range touched {
-		wake(h.waiters[k])
+		h.wake(h.waiters[k])
 	}
 }
 
@@ -249,12 +254,14 @@ func (h *hub) notifyAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, set := range h.waiters {
-		wake(set)
+		h.wake(set)
 	}
 }
 
-func wake(set map[*Watch]struct{}) {
+// wake wakes the waiters of a key. The lock is held.
+func (h *hub) wake(set map[*Watch]struct{}) {
 	for w := range set {
+		h.woken++
 		w.done = true
 		close(w.c)
 		w.forget()
@@ -266,6 +273,13 @@ func (s *Store) Waiters() int {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	return len(s.hub.waiters)
+}
+
+// Woken returns how many waiters have been woken so far, for tests.
+func (s *Store) Woken() uint64 {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	return s.hub.woken
 }
 
 // Block runs query on a snapshot and again after each commit that touches one

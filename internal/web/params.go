@@ -123,6 +123,11 @@ func (p *Params) List() api.ListOptions {
 			o.Stale = p.Bool("stale", false)
 		}
 	}
+	if p.q.Has("consistent") { // what reads are unless they are stale
+		if consistent := p.q.Get("consistent") == "" || p.Bool("consistent", false); consistent && o.Stale {
+			p.fail("query parameters %q and %q exclude each other: leave one out", "stale", "consistent")
+		}
+	}
 	o.PerPage = int(p.Int("per_page", 0, 0, math.MaxInt32))
 	o.Index = p.Uint64("index")
 	o.Wait = p.wait()
