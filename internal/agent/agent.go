@@ -325,17 +325,17 @@ func (a *Agent) apply(ctx context.Context, wg *sync.WaitGroup) {
 		have[id] = 0
 	}
 	c := reconcile(have, p)
-	for _, alloc := range c.start {
-		if err := a.launch(ctx, wg, alloc, nil); err != nil {
-			a.log.Error("an allocation can't be started", "alloc", alloc.ID, "error", err)
-			a.link.Report(&api.AllocUpdate{ID: alloc.ID, ClientStatus: api.AllocClientFailed, ClientDescription: err.Error()})
-		}
-	}
-	for _, alloc := range c.update {
+	for _, alloc := range c.update { // first: who is new may wait for the end of who is stopped
 		if r := a.runners[alloc.ID]; r != nil {
 			r.update(alloc)
 		} else if last := a.collected[alloc.ID]; last != nil && !alloc.ClientTerminal() {
 			a.link.Report(last)
+		}
+	}
+	for _, alloc := range c.start {
+		if err := a.launch(ctx, wg, alloc, nil); err != nil {
+			a.log.Error("an allocation can't be started", "alloc", alloc.ID, "error", err)
+			a.link.Report(&api.AllocUpdate{ID: alloc.ID, ClientStatus: api.AllocClientFailed, ClientDescription: err.Error()})
 		}
 	}
 	for _, alloc := range c.absent {
@@ -366,9 +366,7 @@ func (a *Agent) launch(ctx context.Context, wg *sync.WaitGroup, alloc *api.Alloc
 	if err != nil {
 		return err
 	}
-	if prev := a.runners[alloc.PreviousAllocation]; prev != nil && mustWait(prev.allocation(), alloc) {
-		r.prev = prev
-	}
+	r.prev = a.runners[alloc.PreviousAllocation]
 	r.holders = a.holders(alloc)
 	a.runners[alloc.ID] = r
 	wg.Go(func() {
@@ -378,16 +376,17 @@ func (a *Agent) launch(ctx context.Context, wg *sync.WaitGroup, alloc *api.Alloc
 	return nil
 }
 
-// holders returns the allocations that have not ended and have a port that a
-// new one needs. Servers give a port away as soon as its owner is told to
-// stop; until that has happened the port is in use. a.mu is held.
+// holders returns the allocations that have not ended and have to before a new
+// one starts: those it displaces, and who has a port that it needs. Servers
+// give a port away when its owner has ended, but they may have had to take that
+// for granted while the node was out of reach. a.mu is held.
 func (a *Agent) holders(alloc *api.Allocation) (list []*runner) {
 	ports := hostPorts(alloc)
-	if len(ports) == 0 {
+	if len(ports) == 0 && len(alloc.PreemptedAllocations) == 0 {
 		return nil
 	}
 	for _, r := range a.runners {
-		if !r.terminal() && overlap(hostPorts(r.allocation()), ports) {
+		if !r.terminal() && (slices.Contains(alloc.PreemptedAllocations, r.id) || overlap(hostPorts(r.allocation()), ports)) {
 			list = append(list, r)
 		}
 	}

@@ -38,11 +38,9 @@ func (l *loop) turn() time.Time {
 
 	stop, delayEnds := l.stopping(want, now)
 	overdueAt := l.runDeadline(want, views, now)
-	if r.broken == nil {
-		if !r.blocked() || stop {
-			r.inherit()
-			l.act(order(views, stop || l.overdue, now), want, stop)
-		}
+	if r.broken == nil && !r.blocked() {
+		r.inherit()
+		l.act(order(views, stop || l.overdue, now), want, stop)
 	}
 	healthAt := l.judge(want, views, now)
 	l.report(want, views)
@@ -109,6 +107,10 @@ func (l *loop) act(s step, want *api.Allocation, stop bool) {
 
 // judge decides about health, once for each deployment.
 func (l *loop) judge(want *api.Allocation, views []view, now time.Time) time.Time {
+	if l.r.blocked() {
+		l.began = time.Time{} // what it waits for is not its fault
+		return time.Time{}
+	}
 	if l.began.IsZero() || l.watched != want.DeploymentID {
 		// After a restart of the agent the time before counts as well.
 		l.began, l.watched, l.decided = now, want.DeploymentID, nil
@@ -117,7 +119,7 @@ func (l *loop) judge(want *api.Allocation, views []view, now time.Time) time.Tim
 		}
 	}
 	h := healthOf(want, l.began)
-	if h == nil || l.decided != nil || want.ServerTerminal() || l.r.blocked() {
+	if h == nil || l.decided != nil || want.ServerTerminal() {
 		return time.Time{}
 	}
 	healthy, again := h.judge(views, now)

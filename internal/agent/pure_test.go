@@ -199,18 +199,6 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
-func TestMustWait(t *testing.T) {
-	mkAlloc := func(disk *api.EphemeralDisk, port int) *api.Allocation {
-		return &api.Allocation{
-			Job: &api.Job{TaskGroups: []*api.TaskGroup{{Name: "g", EphemeralDisk: disk}}}, TaskGroup: "g",
-			AllocatedResources: &api.AllocatedResources{Shared: api.AllocatedSharedResources{Ports: []api.PortMapping{{Value: port}}}},
-		}
-	}
-	if mustWait(mkAlloc(nil, 80), mkAlloc(nil, 81)) || !mustWait(mkAlloc(nil, 80), mkAlloc(nil, 80)) || !mustWait(mkAlloc(nil, 1), mkAlloc(&api.EphemeralDisk{Sticky: true}, 2)) {
-		t.Error("mustWait is wrong")
-	}
-}
-
 func TestFilterEnv(t *testing.T) {
 	env := FilterEnv([]string{"HOME=/root", "NOMAD_TOKEN=x", "AWS_ACCESS_KEY_ID=x", "MY_PASSWORD=x", "GITHUB_TOKEN=x", "EQ=a=b"})
 	want := map[string]string{"HOME": "/root", "EQ": "a=b", "PATH": defaultPath}

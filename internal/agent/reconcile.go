@@ -70,12 +70,6 @@ func reconcile(have map[string]uint64, want assignment) changes {
 	return c
 }
 
-// mustWait reports whether next can't start before its predecessor has ended:
-// it takes over the predecessor's data or needs one of its ports.
-func mustWait(prev, next *api.Allocation) bool {
-	return sticky(next) || overlap(hostPorts(prev), hostPorts(next))
-}
-
 func overlap(a, b []int) bool {
 	return slices.ContainsFunc(a, func(p int) bool { return slices.Contains(b, p) })
 }

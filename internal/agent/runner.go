@@ -25,8 +25,8 @@ type runner struct {
 	log      *slog.Logger
 	dir      *allocdir.Dir
 	restored map[string]*localdb.TaskRecord // nil: the allocation is new here
-	prev     *runner                        // must have ended before this one starts
-	holders  []*runner                      // have ports that this one needs: it starts after them
+	prev     *runner                        // the predecessor, which ends before this one starts
+	holders  []*runner                      // have what this one needs: it starts after them
 	wake     chan struct{}                  // of size 1
 	done     chan struct{}                  // closed: the loop has ended
 	dead     chan struct{}                  // closed: all tasks have ended
@@ -197,7 +197,10 @@ func (r *runner) fail(err error) {
 	}
 }
 
-// blocked reports whether another allocation has to end first.
+// blocked reports whether another allocation has to end first. Servers count
+// on it: the two together never take more than the larger of them. This one
+// doesn't end before the other either, although it never ran, because a third
+// one may wait for it alone.
 func (r *runner) blocked() bool { return r.waitsFor() != nil }
 
 // waitsFor returns an allocation that has to end before this one starts, or

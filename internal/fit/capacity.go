@@ -128,9 +128,8 @@ func (c *Capacity) FreeCores(used *Usage, n int) []uint16 {
 	return free
 }
 
-// Fits reports whether an allocation fits on a node beside what is used.
-func Fits(n *api.Node, used *Usage, r *api.AllocatedResources) bool {
-	d := Sum(r)
+// Fits reports whether d fits on a node beside what is used.
+func Fits(n *api.Node, used *Usage, d *Demand) bool {
 	c := CapacityOf(n)
 	sum := used.Plus(d)
 	if c.Short(sum) != "" {

@@ -6,5 +6,6 @@
 //
 // [OfGroup] is what each allocation of a group takes, [PortAsk] adds the
 // ports of one node, and [Grant] puts both together to what the allocation is
-// given. A host port is in use once per node, whatever its address.
+// given. [Usage.Beyond] is what one that waits for others to end adds to what
+// they hold. A host port is in use once per node, whatever its address.
 package fit

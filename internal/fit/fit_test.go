@@ -169,7 +169,7 @@ func TestOffersNeverShareAPort(t *testing.T) {
 				continue
 			}
 			r := Grant(&api.AllocatedResources{}, &api.Placement{Networks: o.Networks, Ports: o.Ports}, n)
-			if !Fits(n, used, r) {
+			if !Fits(n, used, Sum(r)) {
 				t.Fatalf("the offer %+v does not fit beside %v", o.Ports, used.Ports)
 			}
 			used = used.With(r)
@@ -199,7 +199,7 @@ func TestGrantOfCores(t *testing.T) {
 	if got := r.Tasks["a"].Cpu.CpuShares; got != 2000 {
 		t.Errorf("two cores are worth %d MHz, want 2000", got)
 	}
-	if Fits(n, &Usage{Cores: []uint16{3}}, r) {
+	if Fits(n, &Usage{Cores: []uint16{3}}, Sum(r)) {
 		t.Error("a core was granted twice")
 	}
 	if c.FreeCores(&Usage{Cores: []uint16{2}}, 3) != nil {

@@ -112,6 +112,16 @@ func (u *Usage) Minus(d *Usage) *Usage {
 	}
 }
 
+// Beyond returns what u takes more than held: what an allocation adds to a node
+// as long as those that have to end before it starts still hold theirs.
+func (u *Usage) Beyond(held *Usage) *Usage {
+	return &Usage{
+		CPU: max(u.CPU-held.CPU, 0), MemoryMB: max(u.MemoryMB-held.MemoryMB, 0), MemoryMaxMB: max(u.MemoryMaxMB-held.MemoryMaxMB, 0),
+		DiskMB: max(u.DiskMB-held.DiskMB, 0), Allocs: max(u.Allocs-held.Allocs, 0),
+		Ports: remove(u.Ports, held.Ports), Cores: remove(u.Cores, held.Cores),
+	}
+}
+
 // merge returns the union of two ascending lists, repetitions kept. A list
 // that stays as it is gets shared.
 func merge(a, b []uint16) []uint16 {

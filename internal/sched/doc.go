@@ -30,7 +30,9 @@
 // score of all nodes with one attribute value at once, so there is one heap
 // per combination of values and number of score terms (spread.go). n nodes and
 // k placements cost O(n + k log n), with the quality of a full scan.
-// preempt.go makes room at the expense of jobs of lower priority. explain.go
+// preempt.go makes room at the expense of jobs of lower priority. What is told
+// to stop leaves no room before its end is reported, except for its own
+// replacement and for those that displace it, which wait for it on their node. explain.go
 // says why, for what was placed and for what was not.
 //
 // Everything that looks random follows from the evaluation's ID, so that a

@@ -20,11 +20,14 @@ func (m *maker) placeEverywhere(e *everywhere) {
 	asks, failures := 0, 0
 	place := func(i int32, a *ask) {
 		asks++
-		freed := m.releaseAlloc(i, a)
-		p, taken := m.placeOn(f, i, a)
-		if p == nil {
+		freed := m.freedBy(a)
+		if freed != nil {
+			m.remove(i, freed.usage)
+		}
+		got := m.placeOn(f, i, a)
+		if got == nil {
 			if freed != nil {
-				m.add(i, freed)
+				m.add(i, freed.usage)
 			}
 			exhausted[i] = f.lacks(i, f.need)
 			if exhausted[i] == "" {
@@ -33,12 +36,8 @@ func (m *maker) placeEverywhere(e *everywhere) {
 			failures++
 			return
 		}
-		if a.stop != nil {
-			m.plan.Stops = append(m.plan.Stops, a.stop)
-		}
-		m.add(i, taken)
-		m.deltas = append(m.deltas, delta{p.ID, p.NodeID, taken})
-		out.Allocs = append(out.Allocs, p)
+		m.enter(a, got, freed)
+		out.Allocs = append(out.Allocs, got.Placement)
 	}
 	for _, a := range e.asks {
 		if i, ok := m.index[a.previous.NodeID]; ok && f.feasible[i] {
@@ -65,37 +64,25 @@ func (m *maker) placeEverywhere(e *everywhere) {
 	}
 }
 
-// releaseAlloc takes what an ask replaces off its node and returns its usage.
-func (m *maker) releaseAlloc(i int32, a *ask) *fit.Usage {
-	if a.stop == nil {
-		return nil
-	}
-	u := fit.Sum(a.previous.AllocatedResources)
-	m.remove(i, u)
-	return u
-}
-
 // placeOn places an ask on one node, displacing others if it may.
-func (m *maker) placeOn(f *field, i int32, a *ask) (*api.Placement, *fit.Usage) {
+func (m *maker) placeOn(f *field, i int32, a *ask) *found {
 	if m.shortWithPorts(f, i) != "" {
 		if !m.mayPreempt() {
-			return nil, nil
+			return nil
 		}
 		victims := m.victims(f, i)
 		if victims == nil {
-			return nil, nil
+			return nil
 		}
 		return m.evict(f, a, m.scoreWithout(f, i, victims), victims)
 	}
 	c, ok := f.score(i)
 	if !ok {
-		return nil, nil
+		return nil
 	}
-	p := m.placement(a, i)
-	taken, ok := f.need.grant(p, m.nodes[i], &m.caps[i], m.used[i], m.portSeed())
-	if !ok {
-		return nil, nil
+	got := m.grant(f, a, i)
+	if got != nil {
+		got.Scores = f.meta([]scored{{candidate: c, score: f.normal(&c)}})
 	}
-	p.Scores = f.meta([]scored{{candidate: c, score: f.normal(&c)}})
-	return p, taken
+	return got
 }

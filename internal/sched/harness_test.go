@@ -29,6 +29,7 @@ type world struct {
 	placer *sched.Placer
 	time   time.Time
 	ids    uint64
+	view   func(*store.Snapshot) sched.State // what the scheduler sees, if it is wrong
 }
 
 func newWorld(t tb) *world {
@@ -123,8 +124,11 @@ func (w *world) eval(j *api.Job, trigger string) *api.Evaluation {
 // decide makes a plan and does not apply it.
 func (w *world) decide(e *api.Evaluation) *api.Plan {
 	w.t.Helper()
-	snap := w.snap()
-	return w.placer.Place(snap, sched.Reconcile(snap, e, w.time, w.id), w.now, w.id)
+	var st sched.State = w.snap()
+	if w.view != nil {
+		st = w.view(w.snap())
+	}
+	return w.placer.Place(st, sched.Reconcile(st, e, w.time, w.id), w.now, w.id)
 }
 
 // commit applies a plan.

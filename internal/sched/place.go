@@ -12,9 +12,10 @@ import (
 // it made until they are in the state, so that two plans in flight never take
 // the same room.
 type Placer struct {
-	fleet   fleet
-	scratch scratch
-	flights []*flight
+	fleet    fleet
+	scratch  scratch
+	flights  []*flight
+	promised map[string]bool // allocations that end for plans in flight
 }
 
 // flight is a plan on its way into the state.
@@ -25,15 +26,32 @@ type flight struct {
 	index  uint64
 }
 
-// delta is what one placement takes.
+// delta is what one placement takes on its node, beyond what those hold that
+// end for it.
 type delta struct {
 	allocID string
 	node    string
-	usage   *fit.Usage
+	demand  *fit.Usage
+	endsFor []*api.Allocation
+}
+
+// now returns what a delta adds to its node's usage as long as those who end
+// for it hold what they have in st.
+func (d *delta) now(st State) *fit.Usage {
+	if len(d.endsFor) == 0 {
+		return d.demand
+	}
+	held := &fit.Usage{}
+	for _, a := range d.endsFor {
+		if a := st.Alloc(a.ID); a != nil && !a.ClientTerminal() {
+			held = held.With(a.AllocatedResources)
+		}
+	}
+	return d.demand.Beyond(held)
 }
 
 // NewPlacer returns a Placer that knows of no plans.
-func NewPlacer() *Placer { return &Placer{} }
+func NewPlacer() *Placer { return &Placer{promised: map[string]bool{}} }
 
 // Committed notes that the plan of an evaluation is in every state from index
 // on. With an index of 0 it never came into the log.
@@ -52,6 +70,7 @@ func (p *Placer) InFlight() int { return len(p.flights) }
 // the state part by part and in order, so what is there already is a prefix.
 func (p *Placer) overlay(st State) {
 	kept := p.flights[:0]
+	clear(p.promised)
 	for _, fl := range p.flights {
 		if fl.landed && fl.index <= st.Index() {
 			continue
@@ -59,9 +78,13 @@ func (p *Placer) overlay(st State) {
 		for len(fl.deltas) > 0 && st.Alloc(fl.deltas[0].allocID) != nil {
 			fl.deltas = fl.deltas[1:]
 		}
-		for _, d := range fl.deltas {
+		for k := range fl.deltas {
+			d := &fl.deltas[k]
 			if i, ok := p.fleet.index[d.node]; ok {
-				p.fleet.add(i, d.usage)
+				p.fleet.add(i, d.now(st))
+			}
+			for _, a := range d.endsFor {
+				p.promised[a.ID] = true
 			}
 		}
 		kept = append(kept, fl)
@@ -78,7 +101,7 @@ func (p *Placer) Place(st State, w *Work, now func() time.Time, newID func() str
 	p.overlay(st)
 	m := &maker{
 		fleet: &p.fleet, scratch: &p.scratch, st: st, w: w, now: now, newID: newID, config: st.SchedulerConfig(), seed: seedOf(w.Eval.ID),
-		stopping: map[string]bool{}, byAlloc: map[string]*resident{}, failed: map[string]*api.AllocMetric{}, eligible: map[string]bool{}, preempted: map[api.NamespacedID]*api.Job{},
+		promised: p.promised, stopping: map[string]bool{}, byAlloc: map[string]*resident{}, failed: map[string]*api.AllocMetric{}, eligible: map[string]bool{}, preempted: map[api.NamespacedID]*api.Job{},
 		plan: &api.Plan{
 			EvalID: w.Eval.ID, Job: w.Job, InPlace: w.inPlace, Followups: w.followups, Evals: w.evals,
 			Deployment: w.deployment, DeploymentUpdates: w.updates,
@@ -125,6 +148,7 @@ type maker struct {
 	residents []*resident          // allocations of the job that run, or will
 	byAlloc   map[string]*resident // those that an ask may replace
 	stopping  map[string]bool
+	promised  map[string]bool // end for plans in flight
 	deltas    []delta
 	failed    map[string]*api.AllocMetric // by group
 	eligible  map[string]bool             // by computed class, of groups that failed
@@ -134,17 +158,13 @@ type maker struct {
 	list      []scored // scratch
 }
 
-// begin takes the work's stops off the nodes.
+// begin notes the work's stops. They leave no room: what is told to stop holds
+// what it has until its node has reported its end.
 func (m *maker) begin() {
 	for _, s := range m.w.stops {
 		m.plan.Stops = append(m.plan.Stops, s)
-		a := m.st.Alloc(s.ID)
-		if a == nil || a.Terminal() || s.DesiredStatus == "" && s.ClientStatus != api.AllocClientLost {
-			continue
-		}
-		m.stopping[a.ID] = true
-		if i, ok := m.index[a.NodeID]; ok {
-			m.remove(i, fit.Sum(a.AllocatedResources))
+		if s.DesiredStatus != "" || s.ClientStatus == api.AllocClientLost {
+			m.stopping[s.ID] = true
 		}
 	}
 	if len(m.w.asks) == 0 {
@@ -170,8 +190,8 @@ func (m *maker) placeGroup(asks []*ask) {
 	failures, hopeless := 0, false
 	for _, a := range asks {
 		freed := m.release(f, a)
-		p, taken := m.choose(f, a, hopeless && freed == nil)
-		if p == nil {
+		got := m.choose(f, a, hopeless && freed == nil)
+		if got == nil {
 			m.restore(f, freed)
 			hopeless = true
 			failures++
@@ -180,8 +200,8 @@ func (m *maker) placeGroup(asks []*ask) {
 		if out == nil || out.DeploymentID != a.deployment {
 			out = m.newGroup(a, f.need.resources, metrics)
 		}
-		out.Allocs = append(out.Allocs, p)
-		m.commit(f, a, p, taken)
+		out.Allocs = append(out.Allocs, got.Placement)
+		m.commit(f, a, got, freed)
 		hopeless = hopeless && freed == nil
 	}
 	took := api.Duration(m.now().Sub(start) / time.Duration(len(asks)))
@@ -210,25 +230,68 @@ func (m *maker) newGroup(a *ask, resources *api.AllocatedResources, metrics *api
 	return g
 }
 
-// release takes what an ask replaces off its node, and returns it.
-func (m *maker) release(f *field, a *ask) *resident {
-	if a.stop == nil || m.byAlloc[a.stop.ID] == nil {
+// found is a node for an ask.
+type found struct {
+	*api.Placement
+	node    int32
+	demand  *fit.Usage
+	endsFor []*api.Allocation // on this node: they end before it starts
+}
+
+// freed is what an ask's predecessor holds on its node. While the ask looks for
+// a node it is free there: a replacement waits on the same node for the end of
+// its predecessor.
+type freed struct {
+	a        *api.Allocation
+	node     int32
+	usage    *fit.Usage
+	resident *resident // nil when the predecessor was stopped before
+}
+
+// release frees what an ask's predecessor holds, nil when it holds nothing or
+// what it holds is promised to another.
+func (m *maker) release(f *field, a *ask) *freed {
+	r := m.freedBy(a)
+	if r == nil {
 		return nil
 	}
-	r := m.byAlloc[a.stop.ID]
-	r.gone = true
-	r.usage = fit.Sum(r.alloc.AllocatedResources)
 	m.remove(r.node, r.usage)
-	f.change(r, -1)
+	if r.resident != nil {
+		r.resident.gone = true
+		f.change(r.resident, -1)
+	} else if f.feasible[r.node] {
+		f.enter(r.node, true)
+	}
+	return r
+}
+
+func (m *maker) freedBy(a *ask) *freed {
+	old := a.previous
+	if old == nil || old.ClientTerminal() || old.PreemptedByAllocation != "" || old.NextAllocation != "" || m.promised[old.ID] {
+		return nil
+	}
+	i, ok := m.index[old.NodeID]
+	if !ok || a.stop == nil && !m.stopping[old.ID] && !old.ServerTerminal() {
+		return nil
+	}
+	r := &freed{a: old, node: i, usage: fit.Sum(old.AllocatedResources)}
+	if a.stop != nil {
+		r.resident = m.byAlloc[a.stop.ID]
+	}
 	return r
 }
 
 // restore undoes release.
-func (m *maker) restore(f *field, r *resident) {
-	if r != nil {
-		r.gone = false
-		m.add(r.node, r.usage)
-		f.change(r, 1)
+func (m *maker) restore(f *field, r *freed) {
+	if r == nil {
+		return
+	}
+	m.add(r.node, r.usage)
+	if r.resident != nil {
+		r.resident.gone = false
+		f.change(r.resident, 1)
+	} else if f.feasible[r.node] {
+		f.enter(r.node, true)
 	}
 }
 
@@ -253,28 +316,27 @@ func (f *field) change(r *resident, by int) {
 
 // choose finds a node for an ask. It returns nil when there is none; with
 // hopeless it does not try to displace others.
-func (m *maker) choose(f *field, a *ask, hopeless bool) (*api.Placement, *fit.Usage) {
-	if p, taken := m.stay(f, a); p != nil {
-		return p, taken
+func (m *maker) choose(f *field, a *ask, hopeless bool) *found {
+	if got := m.stay(f, a); got != nil {
+		return got
 	}
 	for {
 		m.list = f.rank(a, m.list[:0])
 		if len(m.list) == 0 {
 			if hopeless || !m.mayPreempt() {
-				return nil, nil
+				return nil
 			}
 			return m.displace(f, a)
 		}
 		i := m.list[0].node
-		why := ""
-		if len(f.check.properties) > 0 {
+		why := m.besideItself(a, i)
+		if why == "" && len(f.check.properties) > 0 {
 			why = f.clash(i)
 		}
 		if why == "" {
-			p := m.placement(a, i)
-			if taken, ok := f.need.grant(p, m.nodes[i], &m.caps[i], m.used[i], m.portSeed()); ok {
-				p.Scores = f.meta(m.list)
-				return p, taken
+			if got := m.grant(f, a, i); got != nil {
+				got.Scores = f.meta(m.list)
+				return got
 			}
 			why = fit.DimPorts
 		}
@@ -283,26 +345,48 @@ func (m *maker) choose(f *field, a *ask, hopeless bool) (*api.Placement, *fit.Us
 	}
 }
 
-// stay tries the node of the predecessor first when its disk is to be kept.
-func (m *maker) stay(f *field, a *ask) (*api.Placement, *fit.Usage) {
-	if a.previous == nil || a.group.EphemeralDisk == nil || !a.group.EphemeralDisk.Sticky {
-		return nil, nil
+// goesOn is why an ask can't have the node of its predecessor.
+const goesOn = "predecessor still runs"
+
+// besideItself returns goesOn for the node of a predecessor that nobody stops,
+// which came back after it was out of touch, and "" for other nodes.
+func (m *maker) besideItself(a *ask, i int32) string {
+	old := a.previous
+	if old == nil || old.Terminal() || a.stop != nil || m.stopping[old.ID] || old.NodeID != m.nodes[i].ID {
+		return ""
 	}
-	i, ok := m.index[a.previous.NodeID]
-	if !ok || !f.feasible[i] {
-		return nil, nil
-	}
-	c, ok := f.score(i)
-	if !ok {
-		return nil, nil
-	}
+	return goesOn
+}
+
+// grant places an ask on a node that has room. It returns nil when the node's
+// ports are used up.
+func (m *maker) grant(f *field, a *ask, i int32) *found {
 	p := m.placement(a, i)
 	taken, ok := f.need.grant(p, m.nodes[i], &m.caps[i], m.used[i], m.portSeed())
 	if !ok {
-		return nil, nil
+		return nil
 	}
-	p.Scores = f.meta([]scored{{candidate: c, score: f.normal(&c)}})
-	return p, taken
+	return &found{Placement: p, node: i, demand: taken}
+}
+
+// stay tries the node of the predecessor first when its disk is to be kept.
+func (m *maker) stay(f *field, a *ask) *found {
+	if a.previous == nil || a.group.EphemeralDisk == nil || !a.group.EphemeralDisk.Sticky {
+		return nil
+	}
+	i, ok := m.index[a.previous.NodeID]
+	if !ok || !f.feasible[i] || m.besideItself(a, i) != "" {
+		return nil
+	}
+	c, ok := f.score(i)
+	if !ok {
+		return nil
+	}
+	got := m.grant(f, a, i)
+	if got != nil {
+		got.Scores = f.meta([]scored{{candidate: c, score: f.normal(&c)}})
+	}
+	return got
 }
 
 func (m *maker) placement(a *ask, i int32) *api.Placement {
@@ -320,17 +404,34 @@ func (m *maker) placement(a *ask, i int32) *api.Placement {
 func (m *maker) portSeed() uint64 { return fit.Mix(m.seed + uint64(len(m.deltas))) }
 
 // commit enters a placement.
-func (m *maker) commit(f *field, a *ask, p *api.Placement, taken *fit.Usage) {
+func (m *maker) commit(f *field, a *ask, got *found, r *freed) {
+	m.enter(a, got, r)
+	if r != nil && r.node != got.node && f.feasible[r.node] {
+		f.enter(r.node, true)
+	}
+	n := &resident{node: got.node, group: a.group.Name}
+	m.residents = append(m.residents, n)
+	f.change(n, 1)
+}
+
+// enter notes what a placement takes, and gives back what was freed for it.
+func (m *maker) enter(a *ask, got *found, r *freed) {
 	if a.stop != nil {
 		m.plan.Stops = append(m.plan.Stops, a.stop)
 		m.stopping[a.stop.ID] = true
 	}
-	i := m.index[p.NodeID]
-	m.add(i, taken)
-	m.deltas = append(m.deltas, delta{p.ID, p.NodeID, taken})
-	r := &resident{node: i, group: a.group.Name}
-	m.residents = append(m.residents, r)
-	f.change(r, 1)
+	if r != nil {
+		m.add(r.node, r.usage)
+		if r.node == got.node {
+			got.endsFor = append(got.endsFor, r.a)
+		}
+	}
+	held := &fit.Usage{}
+	for _, old := range got.endsFor {
+		held = held.With(old.AllocatedResources)
+	}
+	m.add(got.node, got.demand.Beyond(held))
+	m.deltas = append(m.deltas, delta{got.ID, got.NodeID, got.demand, got.endsFor})
 }
 
 // fail notes allocations of a group that found no node.

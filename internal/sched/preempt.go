@@ -37,11 +37,11 @@ type victim struct {
 }
 
 // displace makes room for an ask on the node where it costs least.
-func (m *maker) displace(f *field, a *ask) (*api.Placement, *fit.Usage) {
+func (m *maker) displace(f *field, a *ask) *found {
 	var best []victim
 	var chosen scored
 	for i := range f.nodes {
-		if why := f.short[i]; !f.feasible[i] || why == "" || f.clash(int32(i)) != "" {
+		if why := f.short[i]; !f.feasible[i] || why == "" || f.clash(int32(i)) != "" || m.besideItself(a, int32(i)) != "" {
 			continue
 		}
 		victims := m.victims(f, int32(i))
@@ -54,7 +54,7 @@ func (m *maker) displace(f *field, a *ask) (*api.Placement, *fit.Usage) {
 		}
 	}
 	if best == nil {
-		return nil, nil
+		return nil
 	}
 	return m.evict(f, a, chosen, best)
 }
@@ -86,30 +86,34 @@ func preemptionScore(victims []victim) float64 {
 	return 1 / (1 + math.Exp(0.0048*(most+sum/most-2048)))
 }
 
-// evict displaces victims and places the ask.
-func (m *maker) evict(f *field, a *ask, on scored, victims []victim) (*api.Placement, *fit.Usage) {
+// evict displaces victims and places the ask, which starts when they have
+// ended.
+func (m *maker) evict(f *field, a *ask, on scored, victims []victim) *found {
 	i := on.node
 	before := m.used[i]
 	for _, v := range victims {
 		m.remove(i, v.usage)
 	}
-	p := m.placement(a, i)
-	taken, ok := f.need.grant(p, m.nodes[i], &m.caps[i], m.used[i], m.portSeed())
-	if !ok {
-		m.used[i] = before
-		return nil, nil
+	got := m.grant(f, a, i)
+	if got != nil {
+		got.Scores = f.meta([]scored{on})
 	}
-	p.Scores = f.meta([]scored{on})
+	m.used[i] = before
+	if got == nil {
+		return nil
+	}
+	p := got.Placement
 	p.Scores[0].Scores.Set(api.ScorePreemption, preemptionScore(victims))
 	for _, v := range victims {
 		m.stopping[v.a.ID] = true
 		m.preempted[v.a.Job.Key()] = v.a.Job
 		m.evicted = append(m.evicted, v.a)
 		p.Preempts = append(p.Preempts, v.a.ID)
+		got.endsFor = append(got.endsFor, v.a)
 		m.plan.Stops = append(m.plan.Stops, &api.PlanStop{ID: v.a.ID, DesiredStatus: api.AllocDesiredEvict, PreemptedBy: p.ID})
 	}
 	m.w.update(a.group.Name).Preemptions += uint64(len(victims))
-	return p, taken
+	return got
 }
 
 // victims returns what must go from a node to make room, or nil. It takes
@@ -118,7 +122,7 @@ func (m *maker) evict(f *field, a *ask, on scored, victims []victim) (*api.Place
 func (m *maker) victims(f *field, i int32) []victim {
 	var may []victim
 	for a := range m.st.AllocsByNode(m.nodes[i].ID) {
-		if a.Terminal() || m.stopping[a.ID] || a.Job == nil || a.Job.Priority > m.w.Job.Priority-preemptionGap {
+		if a.Terminal() || m.stopping[a.ID] || m.promised[a.ID] || a.Job == nil || a.Job.Priority > m.w.Job.Priority-preemptionGap {
 			continue
 		}
 		if a.Namespace == m.w.Eval.Namespace && a.JobID == m.w.Eval.JobID {

@@ -96,8 +96,7 @@ type resident struct {
 	alloc *api.Allocation
 	node  int32
 	group string
-	usage *fit.Usage // set when it is replaced
-	gone  bool       // replaced
+	gone  bool // replaced
 }
 
 // count notes by more allocations like r.

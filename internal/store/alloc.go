@@ -168,9 +168,8 @@ func (t *tx) putAlloc(a *api.Allocation, now int64) {
 		a.CreateIndex, a.CreateTime = t.index, now
 		t.indexAlloc(key)
 	}
-	t.allocs.Set(allocItem{key, a})
+	t.countUsage(key, old.a, a, func() { t.allocs.Set(allocItem{key, a}) })
 	t.allocsCreated.Set(a, t.index)
-	t.countUsage(key.node, old.a, a)
 	t.countSummary(old.a, a)
 	t.touchAlloc(a)
 	t.changed(api.TopicAllocation, a)
@@ -200,10 +199,9 @@ func (t *tx) deleteAlloc(id api.ID) {
 	if !ok {
 		return
 	}
-	t.allocs.Delete(item)
+	t.countUsage(item.key, item.a, nil, func() { t.allocs.Delete(item) })
 	t.allocsCreated.Delete(item.a, t.index)
 	t.unindexAlloc(item.key)
-	t.countUsage(item.key.node, item.a, nil)
 	t.countLive(item.a, nil)
 	t.touchAlloc(item.a)
 	t.touch(KeyAssigned(item.a.NodeID))
@@ -220,31 +218,6 @@ func (t *tx) touchAlloc(a *api.Allocation) {
 	}
 }
 
-// holds reports whether an allocation occupies its node's resources.
-func holds(a *api.Allocation) bool { return a != nil && !a.Terminal() }
-
-// countUsage moves a node's usage from an allocation's old state to its new.
-func (t *tx) countUsage(node api.ID, old, a *api.Allocation) {
-	was, is := holds(old), holds(a)
-	if was == is && (!was || old.AllocatedResources == a.AllocatedResources) {
-		return
-	}
-	item, ok := t.nodeItem(node)
-	if !ok {
-		return
-	}
-	if was {
-		item.usage = item.usage.Without(old.AllocatedResources)
-		if !is {
-			t.free(item.node.ComputedClass)
-		}
-	}
-	if is {
-		item.usage = item.usage.With(a.AllocatedResources)
-	}
-	t.nodes.Set(item)
-}
-
 // ownRow returns a copy of the row of the job an allocation belongs to; nil if
 // the job was purged, also when another of the same name took its place.
 func (t *tx) ownRow(a *api.Allocation) *jobRow {
@@ -257,7 +230,7 @@ func (t *tx) ownRow(a *api.Allocation) *jobRow {
 
 // countLive keeps up how many of a job's allocations are not terminal.
 func (t *tx) countLive(old, a *api.Allocation) {
-	was, is := holds(old), holds(a)
+	was, is := old != nil && !old.Terminal(), a != nil && !a.Terminal()
 	if was == is {
 		return
 	}

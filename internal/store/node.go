@@ -43,8 +43,8 @@ func (s *Snapshot) NodesFrom(prefix []byte, reverse bool) iter.Seq[*api.Node] {
 // NodeCount returns how many nodes there are.
 func (s *Snapshot) NodeCount() int { return s.nodes.Len() }
 
-// Usage returns what the allocations that are not terminal use on a node;
-// never nil.
+// Usage returns what the allocations that have not ended use on a node; never
+// nil.
 func (s *Snapshot) Usage(nodeID string) *fit.Usage {
 	if item, ok := s.nodeItem(idOf(nodeID)); ok {
 		return item.usage
@@ -103,21 +103,6 @@ func (c *RegisterNode) apply(t *tx) (any, error) {
 		t.upsertEval(e, c.Now)
 	}
 	return nil, nil
-}
-
-// usageOf adds up the allocations on a node that registered after them.
-func (t *tx) usageOf(id api.ID) *fit.Usage {
-	u := noUsage
-	t.allocsNode.Ascend(&allocKey{node: id}, func(k *allocKey) bool {
-		if k.node != id {
-			return false
-		}
-		if item, ok := t.allocItem(k.id); ok && !item.a.Terminal() {
-			u = u.With(item.a.AllocatedResources)
-		}
-		return true
-	})
-	return u
 }
 
 // putNode stores n, which the caller owns, as changed by this command.

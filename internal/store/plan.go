@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -81,6 +82,13 @@ func (t *tx) applyStop(s *api.PlanStop, now int64) {
 		return
 	}
 	a := item.a.Copy()
+	if s.PreemptedBy != "" && a.ServerTerminal() {
+		if heirOf(a) == "" { // what it holds until it has ended is not promised yet
+			a.PreemptedByAllocation, a.AllocModifyIndex = s.PreemptedBy, t.index
+			t.putAlloc(a, now)
+		}
+		return
+	}
 	if s.DesiredStatus != "" {
 		a.DesiredStatus = s.DesiredStatus
 	}
@@ -151,7 +159,7 @@ func (t *tx) applyGroup(p *api.Plan, job *api.Job, g *api.PlanGroup, now int64, 
 		}
 		node, _ := t.nodeItem(idOf(pl.NodeID))
 		resources := fit.Grant(g.Resources, pl, node.node)
-		if !fits(node, resources) {
+		if !t.fits(node, pl, resources) {
 			res.Rejected = append(res.Rejected, pl.ID)
 			continue
 		}
@@ -169,15 +177,48 @@ func (t *tx) applyGroup(p *api.Plan, job *api.Job, g *api.PlanGroup, now int64, 
 			canaries = append(canaries, pl.ID)
 		}
 		placed++
+		t.linkPrevious(a, now) // first, so that it counts beyond what its predecessor holds
 		t.putAlloc(a, now)
-		t.linkPrevious(a, now)
 	}
 	t.countPlaced(g, placed, canaries, now)
 }
 
-// fits confirms a placement against the node, nil when gone, as it is now.
-func fits(item nodeItem, r *api.AllocatedResources) bool {
-	return item.node != nil && item.node.Ready() && fit.Fits(item.node, item.usage, r)
+// fits confirms a placement against the node, nil when gone, as it is now. It
+// has to fit beyond what those hold that end for it; beside a predecessor that
+// goes on it never runs.
+func (t *tx) fits(item nodeItem, pl *api.Placement, r *api.AllocatedResources) bool {
+	if item.node == nil || !item.node.Ready() {
+		return false
+	}
+	held := noUsage
+	for id, promised := range endsFor(pl) {
+		old, ok := t.allocItem(idOf(id))
+		if !ok || old.a.NodeID != pl.NodeID || !holds(old.a) {
+			continue
+		}
+		if !old.a.ServerTerminal() {
+			return false
+		}
+		if heirOf(old.a) == promised {
+			held = held.With(old.a.AllocatedResources)
+		}
+	}
+	return fit.Fits(item.node, item.usage, fit.Sum(r).Beyond(held))
+}
+
+// endsFor yields the IDs of the allocations that a placement waits for if they
+// are on its node, with the heir that each has before it is placed.
+func endsFor(pl *api.Placement) iter.Seq2[string, string] {
+	return func(yield func(id, heir string) bool) {
+		if pl.Previous != "" && !yield(pl.Previous, "") {
+			return
+		}
+		for _, id := range pl.Preempts {
+			if !yield(id, pl.ID) {
+				return
+			}
+		}
+	}
 }
 
 func placementMetrics(shared *api.AllocMetric, scores []*api.NodeScoreMeta) *api.AllocMetric {

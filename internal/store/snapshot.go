@@ -394,10 +394,9 @@ func (r *reader) alloc(d *dec) error {
 	}
 	key := &allocKey{id: idOf(a.ID), node: idOf(a.NodeID), eval: idOf(a.EvalID), deploy: idOf(a.DeploymentID), ns: a.Namespace, job: a.JobID}
 	r.tx.indexAlloc(key)
-	r.t.allocs.Set(allocItem{key, a})
+	r.tx.countUsage(key, nil, a, func() { r.t.allocs.Set(allocItem{key, a}) })
 	r.t.allocsCreated.Set(a, r.tx.index)
-	if holds(a) {
-		r.tx.countUsage(key.node, nil, a)
+	if !a.Terminal() {
 		if row := r.tx.ownRow(a); row != nil {
 			row.live++
 		}

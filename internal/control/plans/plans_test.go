@@ -146,6 +146,15 @@ func TestBlockedUntilANodeHasRoom(t *testing.T) {
 	w.do(&store.DeregisterJob{Namespace: "default", JobID: "first", Eval: &api.Evaluation{
 		ID: api.NewID(), Namespace: "default", JobID: "first", Type: "service", TriggeredBy: api.EvalTriggerJobDeregister, Status: api.EvalStatusPending,
 	}})
+	var old *api.Allocation
+	w.until("the first job told to stop", func(s *store.Snapshot) bool {
+		old = slices.Collect(s.AllocsByJob("default", "first"))[0]
+		return old.ServerTerminal()
+	})
+	if got := w.Store.Snapshot().Eval(blocked); got.Status != api.EvalStatusBlocked {
+		t.Errorf("the second job did not wait for the end of the first: %+v", got)
+	}
+	w.do(&store.UpdateAllocs{NodeID: old.NodeID, Updates: []*api.AllocUpdate{{ID: old.ID, ClientStatus: api.AllocClientComplete}}})
 	w.until("the blocked evaluation done", evalIs(blocked, api.EvalStatusComplete))
 	if n := len(slices.Collect(w.Store.Snapshot().AllocsByJob("default", "second"))); n != 1 {
 		t.Errorf("%d allocations", n)
