@@ -103,3 +103,23 @@ type FuzzySearchResponse struct {
 	LastContact int64
 	KnownLeader bool
 }
+
+// AgentJoin is what came of joining other servers.
+type AgentJoin struct {
+	NumJoined int    `json:"num_joined"`
+	Error     string `json:"error"`
+}
+
+// GossipKeys tells of the keys that encrypt gossip: how many servers have each,
+// and what single servers said.
+type GossipKeys struct {
+	Messages    map[string]string
+	Keys        map[string]int
+	PrimaryKeys map[string]int `json:",omitempty"`
+	NumNodes    int
+}
+
+// GossipKeyRequest names a key, in base64.
+type GossipKeyRequest struct {
+	Key string
+}

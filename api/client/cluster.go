@@ -29,6 +29,43 @@ func (a Agent) Members(ctx context.Context) (*api.AgentMembers, error) {
 	return out, err
 }
 
+// Join makes the server that is asked and those at addresses of serf ports
+// know each other, and returns how many answered.
+func (a Agent) Join(ctx context.Context, addresses ...string) (int, error) {
+	out := new(api.AgentJoin)
+	if _, err := a.c.call(ctx, http.MethodPut, "/v1/agent/join", url.Values{"address": addresses}, nil, out); err != nil {
+		return 0, err
+	}
+	if out.Error != "" {
+		return out.NumJoined, &api.Error{Code: api.CodeUnavailable, Message: out.Error}
+	}
+	return out.NumJoined, nil
+}
+
+// ForceLeave takes out a server that failed; with prune it is forgotten.
+func (a Agent) ForceLeave(ctx context.Context, name string, prune bool) error {
+	q := url.Values{"node": {name}}
+	if prune {
+		q.Set("prune", "true")
+	}
+	_, err := a.c.call(ctx, http.MethodPut, "/v1/agent/force-leave", q, nil, nil)
+	return err
+}
+
+// GossipKeys lists the keys that encrypt gossip.
+func (a Agent) GossipKeys(ctx context.Context) (*api.GossipKeys, error) {
+	out := new(api.GossipKeys)
+	_, err := a.c.call(ctx, http.MethodGet, "/v1/agent/keyring/list", nil, nil, out)
+	return out, err
+}
+
+// ChangeGossipKey does one thing with a key: install, use or remove.
+func (a Agent) ChangeGossipKey(ctx context.Context, what, key string) (*api.GossipKeys, error) {
+	out := new(api.GossipKeys)
+	_, err := a.c.call(ctx, http.MethodPut, "/v1/agent/keyring/"+url.PathEscape(what), nil, api.GossipKeyRequest{Key: key}, out)
+	return out, err
+}
+
 // Health reports whether the agent's parts work. The error of an unhealthy
 // agent is CodeInternal and its message the JSON of api.AgentHealth.
 func (a Agent) Health(ctx context.Context) (*api.AgentHealth, error) {

@@ -147,6 +147,7 @@ func (e *env) banner(cfg *config.Config, at daemon.Info) {
 	}
 	if cfg.Server.Enabled {
 		f.add("Nodes join at", at.RPC)
+		f.addIf("Servers join at", at.Serf)
 	} else {
 		f.add("Servers", strings.Join(cfg.ServerAddresses(), ", "))
 	}

@@ -70,7 +70,7 @@ func runServerMembers(ctx context.Context, e *env, o *serverMembersOptions, args
 
 // leads reports whether a server's rpc address is the leader's.
 func leads(s *api.AgentMember, leader string) bool {
-	return leader != "" && net.JoinHostPort(s.Addr, s.Tags["port"]) == leader
+	return leader != "" && net.JoinHostPort(s.Tags["rpc_addr"], s.Tags["port"]) == leader
 }
 
 func tagText(tags map[string]string) string {

@@ -41,7 +41,7 @@ func verbs() []*verb {
 		nodeStatusVerb(), nodeEligibilityVerb(),
 		namespaceApplyVerb(), namespaceListVerb(), namespaceStatusVerb(), namespaceInspectVerb(), namespaceDeleteVerb(),
 		auditVerifyVerb(),
-		statusVerb(), serverMembersVerb(), systemGCVerb(), operatorAPIVerb(),
+		statusVerb(), serverMembersVerb(), serverJoinVerb(), serverForceLeaveVerb(), systemGCVerb(), operatorAPIVerb(),
 		loginVerb(), aclBootstrapVerb(), aclExplainVerb(),
 		aclPolicyApplyVerb(), aclPolicyListVerb(), aclPolicyInfoVerb(), aclPolicyDeleteVerb(), aclPolicySelfVerb(),
 		aclTokenCreateVerb(), aclTokenListVerb(), aclTokenInfoVerb(), aclTokenUpdateVerb(), aclTokenDeleteVerb(), aclTokenSelfVerb(),
@@ -50,6 +50,7 @@ func verbs() []*verb {
 		aclBindingRuleCreateVerb(), aclBindingRuleListVerb(), aclBindingRuleInfoVerb(), aclBindingRuleUpdateVerb(), aclBindingRuleDeleteVerb(),
 		tlsCACreateVerb(), tlsCAInfoVerb(), tlsCertCreateVerb(), tlsCertInfoVerb(),
 		keyringListVerb(), keyringRotateVerb(), keyringRemoveVerb(),
+		gossipGenerateVerb(), gossipListVerb(), gossipInstallVerb(), gossipUseVerb(), gossipRemoveVerb(),
 		fmtVerb(), benchNodesVerb(), completionVerb(), versionVerb(), manVerb(),
 	}
 }

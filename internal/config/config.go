@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -22,6 +24,8 @@ type Config struct {
 
 	BindAddr          string    `key:"bind_addr"`
 	AllowInsecureBind bool      `key:"allow_insecure_bind"`
+	LeaveOnInterrupt  bool      `key:"leave_on_interrupt"` // a server that SIGINT ends leaves its region
+	LeaveOnTerminate  bool      `key:"leave_on_terminate"` // the same for SIGTERM
 	Ports             Ports     `key:"ports"`
 	Addresses         Addresses `key:"addresses"`
 	Advertise         Addresses `key:"advertise"`
@@ -41,20 +45,31 @@ type Config struct {
 type Ports struct {
 	HTTP int `key:"http"`
 	RPC  int `key:"rpc"`
+	Serf int `key:"serf"` // unset: see SerfBind
 }
+
+// unset is a port that nobody has chosen.
+const unset = -1
 
 // Addresses are per port: where to listen (instead of Config.BindAddr), or
 // what to tell others, with or without a port.
 type Addresses struct {
 	HTTP string `key:"http"`
 	RPC  string `key:"rpc"`
+	Serf string `key:"serf"`
 }
 
 // Server is the server part.
 type Server struct {
 	Enabled         bool   `key:"enabled"`
-	BootstrapExpect int    `key:"bootstrap_expect"`
-	DataDir         string `key:"data_dir"` // empty: <data_dir>/server
+	BootstrapExpect int    `key:"bootstrap_expect"` // servers that form the region; 0: waits to be joined
+	DataDir         string `key:"data_dir"`         // empty: <data_dir>/server
+
+	Encrypt          string   `key:"encrypt"` // of gossip: a key in base64
+	ServerJoin       Join     `key:"server_join"`
+	StartJoin        []string `key:"start_join"` // an older place of the same
+	RetryJoin        []string `key:"retry_join"`
+	RejoinAfterLeave bool     `key:"rejoin_after_leave"`
 
 	EnableEventBroker bool `key:"enable_event_broker"`
 	EventBufferSize   int  `key:"event_buffer_size"` // commands whose events are kept
@@ -135,6 +150,14 @@ type ServerJoin struct {
 	RetryJoin []string `key:"retry_join"`
 }
 
+// Join names servers by the addresses of their serf ports.
+type Join struct {
+	StartJoin     []string      `key:"start_join"` // once, at the start; one must answer
+	RetryJoin     []string      `key:"retry_join"` // again and again, until one answers
+	RetryMax      int           `key:"retry_max"`  // attempts; 0: for ever
+	RetryInterval time.Duration `key:"retry_interval"`
+}
+
 // Reserved is what tasks do not get.
 type Reserved struct {
 	CPU      int    `key:"cpu"`            // MHz
@@ -201,9 +224,9 @@ func Default() *Config {
 	return &Config{
 		Region: "global", Datacenter: "dc1", LogLevel: "INFO",
 		BindAddr: "127.0.0.1",
-		Ports:    Ports{HTTP: 4646, RPC: 4647},
+		Ports:    Ports{HTTP: 4646, RPC: 4647, Serf: unset},
 		Server: Server{
-			BootstrapExpect: 1, EnableEventBroker: true, EventBufferSize: 4096,
+			BootstrapExpect: 1, ServerJoin: Join{RetryInterval: 30 * time.Second}, EnableEventBroker: true, EventBufferSize: 4096,
 			HeartbeatGrace: 10 * time.Second, MinHeartbeatTTL: 10 * time.Second, MaxHeartbeatsPerSecond: 50,
 			FailoverHeartbeatTTL: 5 * time.Minute,
 			JobGCInterval:        5 * time.Minute, JobGCThreshold: 4 * time.Hour, EvalGCThreshold: time.Hour,
@@ -251,6 +274,45 @@ func (c *Config) HTTPBind() string { return join(c.Addresses.HTTP, c.BindAddr, c
 
 // RPCBind is where to listen for nodes and servers, host:port.
 func (c *Config) RPCBind() string { return join(c.Addresses.RPC, c.BindAddr, c.Ports.RPC) }
+
+// defaultSerf is the serf port beside the usual rpc port.
+const defaultSerf = 4648
+
+// SerfBind is where to listen for gossip, host:port. Beside an rpc port of
+// one's own choice it is any free one unless it was chosen as well.
+func (c *Config) SerfBind() string {
+	port := c.Ports.Serf
+	if port == unset {
+		port = 0
+		if c.Ports.RPC == Default().Ports.RPC {
+			port = defaultSerf
+		}
+	}
+	return join(c.Addresses.Serf, c.BindAddr, port)
+}
+
+// Gossips reports whether the configuration is of a server among others, so
+// that it is to gossip from the beginning.
+func (c *Config) Gossips() bool {
+	s := &c.Server
+	start, retry := s.Joins()
+	return s.BootstrapExpect != 1 || s.Encrypt != "" || len(start)+len(retry) > 0
+}
+
+// Joins returns the serf addresses that a server joins once, and those that it
+// joins again and again until one answers.
+func (s *Server) Joins() (start, retry []string) {
+	return slices.Concat(s.StartJoin, s.ServerJoin.StartJoin), slices.Concat(s.RetryJoin, s.ServerJoin.RetryJoin)
+}
+
+// MayGossip reports whether the serf port is open: strangers who reach it
+// unencrypted could tell of servers that are none. A server alone keeps it
+// closed then.
+func (c *Config) MayGossip() bool {
+	return c.Server.Encrypt != "" || c.AllowInsecureBind || c.serfHost().IsLoopback()
+}
+
+func (c *Config) serfHost() net.IP { return net.ParseIP(cmp.Or(c.Addresses.Serf, c.BindAddr)) }
 
 // ServerAddresses returns where a node finds servers, host:port.
 func (c *Config) ServerAddresses() []string {

@@ -197,8 +197,8 @@ func TestMistakesNameTheirPlace(t *testing.T) {
 		"block for value":  {"data_dir {\n}\n", `a.hcl:1: "data_dir" must be text, not a block`},
 		"value for block":  {"client = 1\n", `a.hcl:1: "client" must be a block, not a number`},
 		"variable":         {"data_dir = foo\n", `a.hcl:1`},
-		"security: acl":    {"acl {\n replication_token = \"x\"\n}\n", `a.hcl:2: "acl.replication_token" can't be honoured: an agent knows one region`},
-		"security: gossip": {"server {\n encrypt = \"abc\"\n}\n", `a.hcl:2: "server.encrypt" can't be honoured`},
+		"security: acl":    {"acl {\n replication_token = \"x\"\n}\n", `a.hcl:2: "acl.replication_token" can't be honoured: tokens and policies are not copied`},
+		"security: gossip": {"server {\n encrypt = \"abc\"\n}\n", `server.encrypt must be 16, 24 or 32 bytes in base64`},
 		"security: intro":  {"server {\n client_introduction {\n enforcement = \"strict\"\n}\n}\n", `a.hcl:3`},
 		"json line":        {"{\n \"client\": {\n  \"enabledd\": true\n }\n}", `a.hcl:3: unknown key "client.enabledd": did you mean "enabled"?`},
 		"json syntax":      {"{\n \"client\": \n", `a.hcl:`},
@@ -278,7 +278,7 @@ func TestValidate(t *testing.T) {
 		"http open":         {func(c *Config) { c.Addresses.HTTP = "10.1.2.3" }, "addresses.http 10.1.2.3"},
 		"rpc open":          {func(c *Config) { c.Addresses.RPC = "10.1.2.3" }, "addresses.rpc 10.1.2.3"},
 		"open on purpose":   {func(c *Config) { c.BindAddr = "0.0.0.0"; c.AllowInsecureBind = true }, ""},
-		"both on loopback":  {func(c *Config) { c.BindAddr = "0.0.0.0"; c.Addresses = Addresses{"127.0.0.1", "::1"} }, ""},
+		"both on loopback":  {func(c *Config) { c.BindAddr = "0.0.0.0"; c.Addresses = Addresses{HTTP: "127.0.0.1", RPC: "::1"} }, ""},
 		"rpc of a node is not bound": {func(c *Config) {
 			c.Server.Enabled, c.Addresses.RPC, c.Client.Servers = false, "10.1.2.3", []string{"s"}
 		}, ""},
@@ -286,16 +286,26 @@ func TestValidate(t *testing.T) {
 		"nothing to run":   {func(c *Config) { c.Server.Enabled, c.Client.Enabled = false, false }, "nothing is to be run"},
 		"no data_dir":      {func(c *Config) { c.Dev = false }, "data_dir is required"},
 		"relative dir":     {func(c *Config) { c.DataDir = "x" }, "absolute"},
-		"three servers":    {func(c *Config) { c.Server.BootstrapExpect = 3 }, "must be 1"},
-		"node alone":       {func(c *Config) { c.Server.Enabled = false }, "client.servers is empty"},
-		"level":            {func(c *Config) { c.LogLevel = "LOUD" }, "log_level"},
-		"port":             {func(c *Config) { c.Ports.HTTP = 70000 }, "ports.http"},
-		"same port":        {func(c *Config) { c.Ports.HTTP = c.Ports.RPC }, "must differ"},
-		"any ports":        {func(c *Config) { c.Ports.HTTP, c.Ports.RPC = 0, 0 }, ""},
-		"dynamic ports":    {func(c *Config) { c.Client.MinDynamicPort = 40000 }, "dynamic"},
-		"cores":            {func(c *Config) { c.Client.Reserved.Cores = "3-1" }, "set of cores"},
-		"name with spaces": {func(c *Config) { c.Name = "a b" }, "without spaces"},
-		"volume":           {func(c *Config) { c.Client.HostVolumes = map[string]HostVolume{"v": {Path: "x"}} }, "must be absolute"},
+		"three servers":    {func(c *Config) { c.Server.BootstrapExpect = 3 }, "so far"},
+		"too many servers": {func(c *Config) { c.Server.BootstrapExpect = 99 }, "bootstrap_expect 99"},
+		"gossip in the open": {func(c *Config) {
+			c.Server.BootstrapExpect, c.Addresses.Serf = 0, "10.1.2.3"
+		}, "set server.encrypt"},
+		"encrypted gossip": {func(c *Config) {
+			c.Server.BootstrapExpect, c.Addresses.Serf, c.Server.Encrypt = 0, "10.1.2.3", "MDEyMzQ1Njc4OWFiY2RlZg=="
+		}, ""},
+		"alone in the open": {func(c *Config) { c.Addresses.Serf = "10.1.2.3" }, ""},
+		"a bad key":         {func(c *Config) { c.Server.Encrypt = "MDEyMw==" }, "16, 24 or 32 bytes"},
+		"serf on rpc":       {func(c *Config) { c.Ports.Serf = c.Ports.RPC }, "one of its own"},
+		"node alone":        {func(c *Config) { c.Server.Enabled = false }, "client.servers is empty"},
+		"level":             {func(c *Config) { c.LogLevel = "LOUD" }, "log_level"},
+		"port":              {func(c *Config) { c.Ports.HTTP = 70000 }, "ports.http"},
+		"same port":         {func(c *Config) { c.Ports.HTTP = c.Ports.RPC }, "must differ"},
+		"any ports":         {func(c *Config) { c.Ports.HTTP, c.Ports.RPC = 0, 0 }, ""},
+		"dynamic ports":     {func(c *Config) { c.Client.MinDynamicPort = 40000 }, "dynamic"},
+		"cores":             {func(c *Config) { c.Client.Reserved.Cores = "3-1" }, "set of cores"},
+		"name with spaces":  {func(c *Config) { c.Name = "a b" }, "without spaces"},
+		"volume":            {func(c *Config) { c.Client.HostVolumes = map[string]HostVolume{"v": {Path: "x"}} }, "must be absolute"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := Dev().with(test.change).Validate()

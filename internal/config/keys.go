@@ -40,16 +40,16 @@ func block(prefix string, e Effect, note, names string) []Key {
 
 // Notes that several rows share.
 const (
-	oneServer  = "a region has one server so far"
-	oneRegion  = "an agent knows one region, so there is nothing to copy tokens from: remove the key"
-	noTemplate = "templates are not rendered yet: jobs that use them are told so"
-	noArtifact = "artifacts are not fetched yet: jobs that use them are told so"
-	noBridge   = "bridge networks are not there yet"
-	noVariable = "nothing is encrypted at rest yet, so there are no keys to keep"
-	noConsul   = "Consul is not used yet"
-	noVault    = "Vault is not used yet"
-	noMetrics  = "metrics are served at /v1/metrics, in JSON and for Prometheus, and are not pushed"
-	noLogFile  = "the log goes to standard error; let the service manager keep it"
+	noAutopilot = "servers that fail stay members until somebody removes them"
+	oneRegion   = "tokens and policies are not copied between regions yet: remove the key"
+	noTemplate  = "templates are not rendered yet: jobs that use them are told so"
+	noArtifact  = "artifacts are not fetched yet: jobs that use them are told so"
+	noBridge    = "bridge networks are not there yet"
+	noVariable  = "nothing is encrypted at rest yet, so there are no keys to keep"
+	noConsul    = "Consul is not used yet"
+	noVault     = "Vault is not used yet"
+	noMetrics   = "metrics are served at /v1/metrics, in JSON and for Prometheus, and are not pushed"
+	noLogFile   = "the log goes to standard error; let the service manager keep it"
 )
 
 // Keys is the table of all known keys.
@@ -59,14 +59,13 @@ func Keys() []Key {
 
 	add("", Works, "", "region datacenter name data_dir log_level log_json bind_addr allow_insecure_bind http_api_response_headers.*")
 	add("", Warns, noLogFile, "log_file log_include_location log_rotate_duration log_rotate_bytes log_rotate_max_files enable_syslog syslog_facility")
-	add("", Warns, "tasks always live on when the agent ends, except in dev mode", "leave_on_interrupt leave_on_terminate")
+	add("", Works, "a server that the signal ends leaves its region for good; tasks live on all the same", "leave_on_interrupt leave_on_terminate")
 	add("", Warns, "nothing is ever sent anywhere", "disable_update_check disable_anonymous_signature")
 	add("", Warns, "drivers are part of the binary", "plugin_dir")
 	add("", Works, "profiles and `/v1/agent/host` are served also without access control; dev agents always do", "enable_debug")
 
 	for _, b := range []string{"ports", "addresses", "advertise"} {
-		add(b, Works, "", "http rpc")
-		add(b, Warns, oneServer, "serf")
+		add(b, Works, "", "http rpc serf")
 	}
 
 	add("client", Works, "", `enabled state_dir alloc_dir servers node_class node_pool meta.* network_interface network_speed
@@ -105,9 +104,12 @@ func Keys() []Key {
 	add("server", Works, "", `enabled bootstrap_expect data_dir heartbeat_grace min_heartbeat_ttl max_heartbeats_per_second failover_heartbeat_ttl
 		job_gc_interval job_gc_threshold eval_gc_threshold batch_eval_gc_threshold node_gc_threshold deployment_gc_threshold acl_token_gc_threshold
 		root_key_rotation_threshold root_key_gc_interval root_key_gc_threshold oidc_issuer`)
-	add("server", Refused, "servers do not gossip, so nothing would be encrypted: remove the key", "encrypt")
-	add("server", Warns, oneServer, `authoritative_region rejoin_after_leave start_join retry_join retry_max retry_interval non_voting_server redundancy_zone
-		upgrade_version server_join.start_join server_join.retry_join server_join.retry_max server_join.retry_interval`)
+	add("server", Works, "the first key of gossip; further ones are installed over the API and kept", "encrypt")
+	add("server", Works, "", "rejoin_after_leave server_join.start_join server_join.retry_join server_join.retry_max server_join.retry_interval")
+	add("server", Works, "", "start_join retry_join")
+	add("server", Warns, "write them into the server_join block", "retry_max retry_interval")
+	add("server", Warns, "every server votes, and all are treated alike", "non_voting_server redundancy_zone upgrade_version")
+	add("server", Warns, "tokens and policies are not copied between regions yet: each region keeps its own", "authoritative_region")
 	add("server", Warns, "the log's timing follows the number of servers", "raft_protocol raft_multiplier")
 	add("server", Warns, "evaluations run in parallel as the machine allows", "num_schedulers enabled_schedulers")
 	add("server", Warns, "set it once over the API: /v1/operator/scheduler/configuration", "default_scheduler_config.**")
@@ -157,7 +159,7 @@ func Keys() []Key {
 		circonus_api_url circonus_submission_interval circonus_submission_url circonus_check_id circonus_check_force_metric_activation
 		circonus_check_instance_id circonus_check_search_tag circonus_check_tags circonus_check_display_name circonus_broker_id
 		circonus_broker_select_tag`)
-	add("autopilot", Warns, oneServer, `cleanup_dead_servers last_contact_threshold max_trailing_logs server_stabilization_time min_quorum
+	add("autopilot", Warns, noAutopilot, `cleanup_dead_servers last_contact_threshold max_trailing_logs server_stabilization_time min_quorum
 		enable_redundancy_zones disable_upgrade_migration enable_custom_upgrades`)
 	add("consul", Warns, noConsul, `name address grpc_address token auth ssl verify_ssl ca_file cert_file key_file grpc_ca_file share_ssl timeout auto_advertise
 		checks_use_advertise server_service_name server_http_check_name server_serf_check_name server_rpc_check_name client_service_name

@@ -26,7 +26,10 @@ func Flags() []Flag {
 	return []Flag{
 		{Name: "server", Key: "server.enabled", Bool: true, Help: "run the server part"},
 		{Name: "client", Key: "client.enabled", Bool: true, Help: "run the node part"},
-		{Name: "bootstrap-expect", Key: "server.bootstrap_expect", Help: "how many servers the region has"},
+		{Name: "bootstrap-expect", Key: "server.bootstrap_expect", Help: "how many servers form the region; 0 joins one that is there"},
+		{Name: "encrypt", Key: "server.encrypt", Help: "key that gossip is encrypted with, in base64"},
+		{Name: "join", Key: "server.server_join.start_join", List: true, Help: "serf addresses of servers to join, one of which must answer"},
+		{Name: "retry-join", Key: "server.server_join.retry_join", List: true, Help: "serf addresses of servers to join until one answers"},
 		{Name: "data-dir", Key: "data_dir", Help: "where state lives"},
 		{Name: "alloc-dir", Key: "client.alloc_dir", Help: "where allocations live"},
 		{Name: "state-dir", Key: "client.state_dir", Help: "where the node's state lives"},
@@ -85,7 +88,7 @@ func Load(dev bool, paths []string, flags map[string][]string) (*Config, []strin
 		}
 	}
 	if dev { // whatever files say that were written for an agent of one kind
-		c.Server.Enabled, c.Client.Enabled = true, true
+		c.Server.Enabled, c.Client.Enabled, c.Server.BootstrapExpect = true, true, 1
 	}
 	if c.Name == "" {
 		host, err := os.Hostname()

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,7 @@ func (c *Config) Validate() error {
 	}
 	if c.Server.Enabled {
 		c.Server.validate(bad)
+		c.validateGossip(bad)
 	}
 	if c.Client.Enabled {
 		c.validateClient(bad)
@@ -70,7 +72,7 @@ func (c *Config) validateNetwork(bad func(string, ...any)) {
 	for _, p := range []struct {
 		key  string
 		port int
-	}{{"ports.http", c.Ports.HTTP}, {"ports.rpc", c.Ports.RPC}} {
+	}{{"ports.http", c.Ports.HTTP}, {"ports.rpc", c.Ports.RPC}, {"ports.serf", max(c.Ports.Serf, 0)}} {
 		if p.port < 0 || p.port > 65535 {
 			bad("%s %d is not a port: 0 to 65535", p.key, p.port)
 		}
@@ -78,8 +80,11 @@ func (c *Config) validateNetwork(bad func(string, ...any)) {
 	if c.Ports.HTTP == c.Ports.RPC && c.Ports.HTTP != 0 {
 		bad("ports.http and ports.rpc are both %d: they must differ", c.Ports.HTTP)
 	}
+	if p := c.Ports.Serf; p > 0 && (p == c.Ports.HTTP || p == c.Ports.RPC) {
+		bad("ports.serf %d is another port of this agent: it must be one of its own", p)
+	}
 	c.validateBind(bad)
-	for _, a := range []struct{ key, addr string }{{"advertise.http", c.Advertise.HTTP}, {"advertise.rpc", c.Advertise.RPC}} {
+	for _, a := range []struct{ key, addr string }{{"advertise.http", c.Advertise.HTTP}, {"advertise.rpc", c.Advertise.RPC}, {"advertise.serf", c.Advertise.Serf}} {
 		if host, _, err := net.SplitHostPort(a.addr); a.addr != "" && (strings.Contains(a.addr, "{{") || err == nil && host == "") {
 			bad("%s %q must be a host or host:port", a.key, a.addr)
 		}
@@ -141,6 +146,26 @@ func (c *Config) validateBind(bad func(string, ...any)) {
 	}
 }
 
+// maxServers bounds the servers that form a region: each write waits for the
+// greater half of them.
+const maxServers = 9
+
+// validateGossip refuses gossip that strangers could take part in.
+func (c *Config) validateGossip(bad func(string, ...any)) {
+	if c.Addresses.Serf != "" && c.serfHost() == nil {
+		bad("addresses.serf %q must be an IP address, such as 127.0.0.1 or 0.0.0.0", c.Addresses.Serf)
+	}
+	if c.Server.Encrypt != "" {
+		if b, err := base64.StdEncoding.DecodeString(c.Server.Encrypt); err != nil || len(b) != 16 && len(b) != 24 && len(b) != 32 {
+			bad("server.encrypt must be 16, 24 or 32 bytes in base64: make a key with \"drover operator gossip keyring generate\"")
+		}
+	}
+	if c.Gossips() && !c.MayGossip() {
+		bad("servers would gossip unencrypted at %s, so that everybody who reaches the port could pose as one of them: set server.encrypt on all of them, with a key from \"drover operator gossip keyring generate\", or allow_insecure_bind = true if the network is private",
+			c.SerfBind())
+	}
+}
+
 // maxEventBuffer bounds event_buffer_size: what is kept takes at most 16 MiB
 // anyway.
 const maxEventBuffer = 1 << 20
@@ -149,8 +174,14 @@ const maxEventBuffer = 1 << 20
 const minKeyLife = time.Hour
 
 func (s *Server) validate(bad func(string, ...any)) {
-	if s.BootstrapExpect != 1 {
-		bad("server.bootstrap_expect %d: a region has one server so far, so it must be 1", s.BootstrapExpect)
+	if s.BootstrapExpect > 1 {
+		bad("server.bootstrap_expect %d: servers know each other, but a region has one that keeps its state so far", s.BootstrapExpect)
+	}
+	if s.BootstrapExpect < 0 || s.BootstrapExpect > maxServers {
+		bad("server.bootstrap_expect %d must be the number of servers that form the region, at most %d, or 0 for a server that joins one", s.BootstrapExpect, maxServers)
+	}
+	if j := s.ServerJoin; j.RetryMax < 0 || j.RetryInterval <= 0 {
+		bad("server.server_join: retry_max %d must not be negative and retry_interval %v must be above 0", j.RetryMax, j.RetryInterval)
 	}
 	if s.EventBufferSize < 1 || s.EventBufferSize > maxEventBuffer {
 		bad("server.event_buffer_size %d must be from 1 to %d", s.EventBufferSize, maxEventBuffer)

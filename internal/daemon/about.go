@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"net"
 	"runtime"
 	"strconv"
 
@@ -50,8 +51,8 @@ func (a about) Self() *api.AgentSelf {
 		Config: map[string]any{
 			"Region": c.Region, "Datacenter": c.Datacenter, "NodeName": c.Name, "DataDir": a.d.dirs.root, "LogLevel": c.LogLevel,
 			"BindAddr": c.BindAddr, "DevMode": c.Dev,
-			"Ports":          map[string]any{"HTTP": c.Ports.HTTP, "RPC": c.Ports.RPC, "Serf": 0},
-			"AdvertiseAddrs": map[string]any{"HTTP": a.d.httpAddr, "RPC": a.d.rpcAddr, "Serf": ""},
+			"Ports":          map[string]any{"HTTP": c.Ports.HTTP, "RPC": c.Ports.RPC, "Serf": serfPort(a.d.serfAddr)},
+			"AdvertiseAddrs": map[string]any{"HTTP": a.d.httpAddr, "RPC": a.d.rpcAddr, "Serf": a.d.serfAddr},
 			"Server":         map[string]any{"Enabled": c.Server.Enabled, "BootstrapExpect": c.Server.BootstrapExpect},
 			"Client":         map[string]any{"Enabled": c.Client.Enabled, "Servers": c.ServerAddresses(), "NodeClass": c.Client.NodeClass, "NodePool": c.Client.NodePool, "Meta": c.Client.Meta},
 			"ACL":            map[string]any{"Enabled": c.ACL.Enabled},
@@ -92,6 +93,13 @@ func (d *daemon) process() diag.Process {
 		}
 		return d.memberName()
 	}}
+}
+
+// serfPort is the port of gossip, 0 without.
+func serfPort(addr string) int {
+	_, port, _ := net.SplitHostPort(addr)
+	n, _ := strconv.Atoi(port)
+	return n
 }
 
 // tlsView is what the API tells of TLS: names of files, never what is in them.

@@ -16,6 +16,7 @@ import (
 	"github.com/drover-org/drover/internal/certs"
 	"github.com/drover-org/drover/internal/config"
 	"github.com/drover-org/drover/internal/diag"
+	"github.com/drover-org/drover/internal/gossip"
 	"github.com/drover-org/drover/internal/limit"
 	"github.com/drover-org/drover/internal/version"
 )
@@ -37,6 +38,7 @@ type Config struct {
 type Info struct {
 	HTTP    string // host:port of the API
 	RPC     string // host:port for nodes; empty without a server
+	Serf    string // host:port for servers that join; empty without gossip
 	NodeID  string // empty without a node
 	DataDir string
 }
@@ -112,8 +114,10 @@ type daemon struct {
 	dirs  *dirs
 	parts []part // in the order they start
 
-	httpListener, rpcListener net.Listener // the latter nil without a server
-	httpAddr, rpcAddr         string       // as others reach them
+	httpListener, rpcListener net.Listener   // the latter nil without a server
+	httpAddr, rpcAddr         string         // as others reach them
+	gossipSockets             gossip.Sockets // zero without gossip
+	serfAddr                  string
 
 	certs   *certs.Keeper // nil without TLS
 	limits  *limit.Limiter
@@ -125,7 +129,7 @@ type daemon struct {
 }
 
 func (d *daemon) info() Info {
-	i := Info{HTTP: d.httpAddr, RPC: d.rpcAddr, DataDir: d.dirs.root}
+	i := Info{HTTP: d.httpAddr, RPC: d.rpcAddr, Serf: d.serfAddr, DataDir: d.dirs.root}
 	if d.node != nil {
 		i.NodeID = d.node.agent.NodeID()
 	}
@@ -147,16 +151,22 @@ func (d *daemon) listen() error {
 		return fmt.Errorf("listen for nodes: %w; another agent may be running, or set ports.rpc", err)
 	}
 	d.rpcAddr = advertised(d.cfg.Advertise.RPC, d.rpcListener.Addr())
-	return nil
+	return d.listenGossip()
 }
 
 // closeListeners closes what no part has closed.
 func (d *daemon) closeListeners() error {
 	var errs []error
-	for _, l := range []net.Listener{d.httpListener, d.rpcListener} {
-		if l == nil {
-			continue
+	open := []io.Closer{}
+	for _, l := range []net.Listener{d.httpListener, d.rpcListener, d.gossipSockets.Streams} {
+		if l != nil {
+			open = append(open, l)
 		}
+	}
+	if p := d.gossipSockets.Packets; p != nil {
+		open = append(open, p)
+	}
+	for _, l := range open {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}

@@ -5,6 +5,7 @@
 // node part (node.go) and the API (http.go), and runs them as a list of parts
 // (parts.go) that start in order and end in reverse order:
 //
+//	gossip     what servers tell of each other
 //	cluster    the log; everything else of a server proposes to it
 //	leader     loops that exist while this server leads
 //	rpc        connections of nodes and servers

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,11 +19,11 @@ import (
 	"github.com/drover-org/drover/internal/control/reap"
 	"github.com/drover-org/drover/internal/control/rollout"
 	"github.com/drover-org/drover/internal/events"
+	"github.com/drover-org/drover/internal/gossip"
 	"github.com/drover-org/drover/internal/keyring"
 	"github.com/drover-org/drover/internal/link"
 	"github.com/drover-org/drover/internal/server"
 	"github.com/drover-org/drover/internal/store"
-	"github.com/drover-org/drover/internal/version"
 )
 
 // serverPart is the server side.
@@ -33,12 +32,13 @@ type serverPart struct {
 	events  *events.Ring // nil: switched off
 	ring    *keyring.Ring
 	cluster *cluster.Cluster
+	gossip  *gossip.Gossip // nil: the serf port is closed
 	server  *server.Server
 	nodes   *link.Server
 	mux     *link.Mux
 }
 
-// buildServer opens the log and adds the parts: cluster, leader, rpc.
+// buildServer opens the log and adds the parts: gossip, cluster, leader, rpc.
 func (d *daemon) buildServer() error {
 	s := &serverPart{store: store.New(), events: d.eventRing()}
 	if s.events != nil {
@@ -72,6 +72,9 @@ func (d *daemon) buildServer() error {
 	if err != nil {
 		return err
 	}
+	if s.gossip, err = d.openGossip(s.cluster.ID()); err != nil {
+		return err
+	}
 	c := &d.cfg.Server
 	live := liveness.New(liveness.Config{
 		Store: s.store, Proposer: s.cluster, Log: d.log, Now: time.Now, NewID: api.NewID,
@@ -85,7 +88,7 @@ func (d *daemon) buildServer() error {
 		},
 	})
 	useCases := server.Config{
-		Store: s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Liveness: live, Collector: reaper, Events: s.events,
+		Store: s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Gossip: s.gossiper(), Liveness: live, Collector: reaper, Events: s.events,
 		Keyring: s.ring, OIDCIssuer: c.OIDCIssuer, Region: d.cfg.Region, Log: d.log, Now: time.Now, NewID: api.NewID,
 	}
 	if d.cfg.ACL.Enabled {
@@ -96,6 +99,9 @@ func (d *daemon) buildServer() error {
 	s.nodes = link.NewServer(link.ServerConfig{Backend: s.server, Log: d.log})
 
 	d.server = s
+	if s.gossip != nil {
+		d.parts = append(d.parts, part{"gossip", s.gossip.Run})
+	}
 	d.parts = append(d.parts,
 		part{"cluster", s.cluster.Run},
 		part{"leader", func(ctx context.Context) error {
@@ -162,40 +168,6 @@ const maxPublicKeysAge = time.Hour
 type raftNetwork struct {
 	net.Listener
 	link.Dialer
-}
-
-// members adds to the log's view of the servers how the region knows them.
-type members struct {
-	*cluster.Cluster
-	daemon *daemon
-}
-
-// Members lists the servers: this one.
-func (m members) Members() []*api.AgentMember { return []*api.AgentMember{m.daemon.member()} }
-
-func (d *daemon) memberName() string { return d.cfg.Name + "." + d.cfg.Region }
-
-// Versions of protocols that clients of the API look for in a member.
-const (
-	memberProtocol = 2
-	raftProtocol   = "3"
-)
-
-// member describes this server.
-func (d *daemon) member() *api.AgentMember {
-	host, port, _ := net.SplitHostPort(d.rpcAddr)
-	n, _ := strconv.ParseUint(port, 10, 16)
-	tags := map[string]string{
-		"role": "nomad", "region": d.cfg.Region, "dc": d.cfg.Datacenter, "build": version.Number(), "revision": version.Commit(),
-		"rpc_addr": host, "port": port, "raft_vsn": raftProtocol, "expect": strconv.Itoa(d.cfg.Server.BootstrapExpect),
-	}
-	if d.server != nil {
-		tags["id"] = d.server.cluster.ID()
-	}
-	return &api.AgentMember{
-		Name: d.memberName(), Addr: host, Port: uint16(n), Tags: tags, Status: "alive",
-		ProtocolMin: 1, ProtocolMax: 5, ProtocolCur: memberProtocol, DelegateMin: 2, DelegateMax: 5, DelegateCur: 4,
-	}
 }
 
 // nodeTransport is how the API reaches nodes.

@@ -67,6 +67,7 @@ type Server interface {
 	Nodes
 	Namespaces
 	Operator
+	Members
 	Events
 	Keyring
 	Locator
@@ -191,7 +192,16 @@ type Operator interface {
 	Peers() []string
 	RemoveRaftPeer(ctx context.Context, token, address, id string) error
 	RaftServers(ctx context.Context, token string) ([]*api.RaftServer, error)
+}
+
+// Members is about the servers of all regions.
+type Members interface {
 	Members(ctx context.Context, token string) ([]*api.AgentMember, error)
+	Regions() []string
+	JoinServers(ctx context.Context, token string, addresses []string) (int, error)
+	ForceLeave(ctx context.Context, token, name string, prune bool) error
+	GossipKeys(ctx context.Context, token string) (*api.GossipKeys, error)
+	ChangeGossipKey(ctx context.Context, token, what, key string) (*api.GossipKeys, error)
 }
 
 // ACL reads and changes policies, roles and tokens.

@@ -45,8 +45,15 @@ var matrix = map[string]matrixRow{
 	"GET /v1/agent/monitor":    {allow: "om"},
 
 	"GET /v1/agent/pprof/{id}": {allow: "om"},
-	"GET /v1/agent/host":            {allow: "om"},
-	"GET /v1/metrics":               {allow: everybody},
+	"GET /v1/agent/host":       {allow: "om"},
+	"GET /v1/metrics":          {allow: everybody},
+
+	"PUT POST /v1/agent/join":                  {allow: "om", query: "address=127.0.0.1"},
+	"PUT POST /v1/agent/force-leave":           {allow: "om", query: "node=x"},
+	"GET /v1/agent/keyring/list":               {allow: "om"},
+	"PUT POST /v1/agent/keyring/install":       {allow: "om", body: `{"Key": ""}`},
+	"PUT POST /v1/agent/keyring/use":           {allow: "om", body: `{"Key": ""}`},
+	"PUT POST DELETE /v1/agent/keyring/remove": {allow: "om", body: `{"Key": ""}`},
 
 	"GET /v1/client/allocation/{id}/exec":         {allow: "wm"},
 	"GET /v1/client/allocation/{id}/port-forward": {allow: "wm"},

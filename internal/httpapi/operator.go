@@ -13,8 +13,6 @@ func (a *routes) operatorRoutes() []web.Route {
 		{Methods: "PUT POST", Pattern: "/v1/search/fuzzy", Needs: web.Shown(api.CapReadJob, api.CapListJobs, api.CapNodeRead), Do: a.fuzzySearch},
 		{Methods: "GET", Pattern: "/v1/status/leader", Needs: web.Everyone(), Do: func(*http.Request) (any, error) { return a.Server.Leader(), nil }},
 		{Methods: "GET", Pattern: "/v1/status/peers", Needs: web.Everyone(), Do: func(*http.Request) (any, error) { return a.Server.Peers(), nil }},
-		{Methods: "GET", Pattern: "/v1/regions", Needs: web.Everyone(), Do: func(*http.Request) (any, error) { return []string{a.Agent.Region()}, nil }},
-		{Methods: "GET", Pattern: "/v1/agent/members", Needs: web.Region(api.CapNodeRead), Do: a.members},
 		{Methods: "GET", Pattern: "/v1/operator/raft/configuration", Needs: web.Region(api.CapManagement), Do: a.raftConfiguration},
 		{Methods: "DELETE", Pattern: "/v1/operator/raft/peer", Needs: web.Region(api.CapManagement), Do: func(r *http.Request) (any, error) {
 			p := web.ParamsOf(r)
@@ -63,15 +61,6 @@ func (a *routes) fuzzySearch(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return written(res, res.Index, unknown), nil
-}
-
-func (a *routes) members(r *http.Request) (any, error) {
-	members, err := a.Server.Members(r.Context(), web.Token(r))
-	if err != nil {
-		return nil, err
-	}
-	self := a.Agent.Self().Member
-	return &api.AgentMembers{ServerName: self.Name, ServerRegion: a.Agent.Region(), ServerDC: self.Tags["dc"], Members: orEmpty(members)}, nil
 }
 
 func (a *routes) raftConfiguration(r *http.Request) (any, error) {

@@ -37,6 +37,7 @@ func (a *routes) table() []web.Route {
 		a.nodeRoutes(),
 		a.namespaceRoutes(),
 		a.operatorRoutes(),
+		a.memberRoutes(),
 		a.aclRoutes(),
 		a.ssoRoutes(),
 		a.keyringRoutes(),

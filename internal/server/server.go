@@ -12,11 +12,12 @@ import (
 )
 
 // Config is what a Server needs. All fields are required but Authorizer,
-// Events, ACL, OIDCIssuer and Drivers.
+// Events, Gossip, ACL, OIDCIssuer and Drivers.
 type Config struct {
 	Store      *store.Store
 	Proposer   store.Proposer
 	Cluster    Cluster
+	Gossip     Gossip // nil: this server knows of no others
 	Liveness   Liveness
 	Collector  Collector
 	Keyring    Keyring
@@ -44,7 +45,7 @@ type Cluster interface {
 	LastContact() time.Duration
 	// Servers lists the voters and other members of the log.
 	Servers() []*api.RaftServer
-	// Members lists the servers of the region as this one sees them.
+	// Members lists the servers of all regions as this one sees them.
 	Members() []*api.AgentMember
 }
 

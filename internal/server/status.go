@@ -27,14 +27,6 @@ func (s *Server) RaftServers(ctx context.Context, token string) ([]*api.RaftServ
 	return s.cfg.Cluster.Servers(), nil
 }
 
-// Members lists the servers of the region.
-func (s *Server) Members(ctx context.Context, token string) ([]*api.AgentMember, error) {
-	if err := s.authorize(ctx, token, api.CapNodeRead, ""); err != nil {
-		return nil, err
-	}
-	return s.cfg.Cluster.Members(), nil
-}
-
 // Authorize checks a right that no object has a say in.
 func (s *Server) Authorize(ctx context.Context, token string, c api.Capability) error {
 	return s.authorize(ctx, token, c, "")
