@@ -61,6 +61,9 @@ const (
 	maxNamespaceList        = 1000     // names of one list
 )
 
+// IsNamespaceName reports whether a namespace can have that name.
+func IsNamespaceName(s string) bool { return namespaceName.MatchString(s) }
+
 var namespaceName = regexp.MustCompile(`^[a-zA-Z0-9-]{1,128}$`)
 
 // ValidNamespace reports whether name may be a namespace's.

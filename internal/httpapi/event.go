@@ -128,6 +128,9 @@ func eventTopics(params []string) (map[api.Topic][]string, error) {
 		if name == "" || key == "" {
 			return nil, api.Errorf(api.CodeInvalid, "Invalid topic query %q: write it as Topic or Topic:key, like Job or Job:web", param)
 		}
+		if strings.HasPrefix(key, ":") { // "Topic::key" is a slip, and no object's name begins like that
+			return nil, api.Errorf(api.CodeInvalid, "Invalid key value pair %q for topic: write it as Topic:key, like Job:web", param)
+		}
 		if !slices.Contains(api.Topics(), api.Topic(name)) {
 			return nil, api.Errorf(api.CodeInvalid, "Invalid topic query %q: the topics are %s", param, topicNames())
 		}

@@ -178,6 +178,7 @@ func TestEventStreamRefuses(t *testing.T) {
 		{"?topic=", 400, `Invalid topic query ""`},
 		{"?topic=Job:", 400, `Invalid topic query "Job:"`},
 		{"?topic=:x", 400, `Invalid topic query ":x"`},
+		{"?topic=Evaluation:::*", 400, `Invalid key value pair "Evaluation:::*"`},
 		{"?topic=Job&index=-1", 400, `Invalid index "-1"`},
 		{"?topic=Job&index=x", 400, `Invalid index "x"`},
 		{"?topic=Job&region=mars", 400, `No path to region "mars"`},

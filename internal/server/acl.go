@@ -77,6 +77,11 @@ func checkACLName(noun, name string) error {
 	return nil
 }
 
+func isID(s string) bool {
+	_, ok := api.ParseID(s)
+	return ok
+}
+
 func checkDescription(text string) error {
 	if len(text) > maxDescription {
 		return api.Errorf(api.CodeInvalid, "Description has %d bytes: at most %d", len(text), maxDescription)
@@ -84,8 +89,12 @@ func checkDescription(text string) error {
 	return nil
 }
 
-// byName is the page of a list that is ordered by a name, which is its token.
-func byName[T any](opts api.ListOptions, items []T, name func(T) string) ([]T, string, error) {
+// byName is the page of a list that is ordered by a name or an ID, which is
+// its token; named tells whether there can be such a one.
+func byName[T any](opts api.ListOptions, items []T, name func(T) string, named func(string) bool) ([]T, string, error) {
+	if opts.NextToken != "" && !named(opts.NextToken) {
+		return nil, "", badToken(opts.NextToken)
+	}
 	match, err := newFilter[T](opts.Filter)
 	if err != nil {
 		return nil, "", err
@@ -102,7 +111,7 @@ func byName[T any](opts api.ListOptions, items []T, name func(T) string) ([]T, s
 }
 
 // listACL reads a list of stubs by name; list gathers those the caller may see.
-func listACL[T any](ctx context.Context, s *Server, opts api.ListOptions, key store.Key, table store.Table, name func(T) string, list func(*store.Snapshot, *auth.Rights) []T) ([]T, api.Meta, error) {
+func listACL[T any](ctx context.Context, s *Server, opts api.ListOptions, key store.Key, table store.Table, name func(T) string, named func(string) bool, list func(*store.Snapshot, *auth.Rights) []T) ([]T, api.Meta, error) {
 	if _, err := s.rights(ctx, opts.Token); err != nil {
 		return nil, api.Meta{}, err
 	}
@@ -113,7 +122,7 @@ func listACL[T any](ctx context.Context, s *Server, opts api.ListOptions, key st
 			return nil, 0, err
 		}
 		var page []T
-		page, next, err = byName(opts, list(snap, rights), name)
+		page, next, err = byName(opts, list(snap, rights), name, named)
 		return page, max(snap.TableIndex(table), 1), err
 	})
 	meta.NextToken = next

@@ -24,7 +24,7 @@ func (s *Server) ACLPoliciesOfCaller(ctx context.Context, opts api.ListOptions) 
 
 func (s *Server) listPolicies(ctx context.Context, opts api.ListOptions, all func(*auth.Rights) bool) ([]*api.ACLPolicyListStub, api.Meta, error) {
 	name := func(p *api.ACLPolicyListStub) string { return p.Name }
-	return listACL(ctx, s, opts, store.KeyACLPolicies(), store.TableACLPolicies, name, func(snap *store.Snapshot, rights *auth.Rights) (out []*api.ACLPolicyListStub) {
+	return listACL(ctx, s, opts, store.KeyACLPolicies(), store.TableACLPolicies, name, aclName.MatchString, func(snap *store.Snapshot, rights *auth.Rights) (out []*api.ACLPolicyListStub) {
 		everything := all(rights)
 		for p := range snap.ACLPolicies() {
 			if strings.HasPrefix(p.Name, opts.Prefix) && (everything || slices.Contains(rights.Policies, p.Name)) {

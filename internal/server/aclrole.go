@@ -13,7 +13,7 @@ import (
 // ACLRoles lists roles by name: all for management, else the caller's.
 func (s *Server) ACLRoles(ctx context.Context, opts api.ListOptions) ([]*api.ACLRole, api.Meta, error) {
 	name := func(r *api.ACLRole) string { return r.Name }
-	return listACL(ctx, s, opts, store.KeyACLRoles(), store.TableACLRoles, name, func(snap *store.Snapshot, rights *auth.Rights) (out []*api.ACLRole) {
+	return listACL(ctx, s, opts, store.KeyACLRoles(), store.TableACLRoles, name, aclName.MatchString, func(snap *store.Snapshot, rights *auth.Rights) (out []*api.ACLRole) {
 		for r := range snap.ACLRoles() {
 			if strings.HasPrefix(r.Name, opts.Prefix) && hasRole(snap, rights, r.ID) {
 				out = append(out, r)

@@ -18,7 +18,7 @@ func (s *Server) ACLTokens(ctx context.Context, opts api.ListOptions, global boo
 		return nil, api.Meta{}, err
 	}
 	id := func(t *api.ACLTokenListStub) string { return t.AccessorID }
-	return listACL(ctx, s, opts, store.KeyACLTokens(), store.TableACLTokens, id, func(snap *store.Snapshot, rights *auth.Rights) (out []*api.ACLTokenListStub) {
+	return listACL(ctx, s, opts, store.KeyACLTokens(), store.TableACLTokens, id, isID, func(snap *store.Snapshot, rights *auth.Rights) (out []*api.ACLTokenListStub) {
 		for row := range snap.ACLTokens() {
 			if strings.HasPrefix(row.Token.AccessorID, opts.Prefix) && (row.Token.Global || !global) && rights.Manages() {
 				out = append(out, withRoles(snap, row.Token).Stub())

@@ -23,7 +23,7 @@ func (s *Server) AuthMethods(ctx context.Context, opts api.ListOptions) ([]*api.
 				all = append(all, m.Method.Stub())
 			}
 		}
-		page, next, err = byName(opts, all, func(m *api.ACLAuthMethodListStub) string { return m.Name })
+		page, next, err = byName(opts, all, func(m *api.ACLAuthMethodListStub) string { return m.Name }, aclName.MatchString)
 		return page, max(snap.TableIndex(store.TableAuthMethods), 1), err
 	})
 	meta.NextToken = next

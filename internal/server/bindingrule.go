@@ -23,7 +23,7 @@ func (s *Server) BindingRules(ctx context.Context, opts api.ListOptions) ([]*api
 				all = append(all, r.Stub())
 			}
 		}
-		page, next, err = byName(opts, all, func(r *api.ACLBindingRuleListStub) string { return r.ID })
+		page, next, err = byName(opts, all, func(r *api.ACLBindingRuleListStub) string { return r.ID }, isID)
 		return page, max(snap.TableIndex(store.TableBindingRules), 1), err
 	})
 	meta.NextToken = next

@@ -24,7 +24,7 @@ func (s *Server) Jobs(ctx context.Context, opts api.ListOptions, meta bool) (ite
 		return nil, api.Meta{}, err
 	}
 	startNS, startID, ok := strings.Cut(opts.NextToken, ".")
-	if opts.NextToken != "" && !ok {
+	if opts.NextToken != "" && (!ok || !api.IsNamespaceName(startNS)) {
 		return nil, api.Meta{}, badToken(opts.NextToken)
 	}
 	p := pager[*api.Job]{opts: opts, match: match,
@@ -276,14 +276,19 @@ func (s *Server) JobStatuses(ctx context.Context, opts api.ListOptions, jobs []a
 			}
 			return visible(j.Namespace) && j.ParentID == "" && strings.HasPrefix(j.ID, opts.Prefix)
 		},
-		token: func(j *api.Job) string { return strconv.FormatUint(j.ModifyIndex, 10) },
+		token: func(j *api.Job) string { return uintText(j.ModifyIndex) + "." + j.Namespace + "." + j.ID },
 	}
 	if opts.NextToken != "" {
-		start, err := strconv.ParseUint(opts.NextToken, 10, 64)
+		start, whole, err := parseChangeToken(opts.NextToken)
 		if err != nil {
-			return nil, api.Meta{}, badToken(opts.NextToken)
+			return nil, api.Meta{}, err
 		}
-		p.before = func(j *api.Job) bool { return j.ModifyIndex != start && (j.ModifyIndex > start) != opts.Reverse }
+		p.before = func(j *api.Job) bool {
+			if j.ModifyIndex == start.ModifyIndex && !whole {
+				return false
+			}
+			return newestChange(j, start) < 0 != opts.Reverse && newestChange(j, start) != 0
+		}
 	}
 	var next string
 	keys := []store.Key{store.KeyJobs(), store.KeyAllocs(), store.KeyDeployments()}
@@ -291,12 +296,10 @@ func (s *Server) JobStatuses(ctx context.Context, opts api.ListOptions, jobs []a
 		keys = []store.Key{store.KeyJobsOfNamespace(ns), store.KeyAllocsOfNamespace(ns), store.KeyDeploymentsOfNamespace(ns)}
 	}
 	out, meta, err := read(ctx, s, opts, keys, func(snap *store.Snapshot) ([]*api.JobStatusStub, uint64, error) {
-		all := slices.SortedStableFunc(snap.Jobs(), func(a, b *api.Job) int {
-			if opts.Reverse {
-				return cmp.Compare(a.ModifyIndex, b.ModifyIndex)
-			}
-			return cmp.Compare(b.ModifyIndex, a.ModifyIndex)
-		})
+		all := slices.SortedFunc(snap.Jobs(), newestChange)
+		if opts.Reverse {
+			slices.Reverse(all)
+		}
 		seq, token := p.page(slices.Values(all))
 		next = token
 		out := []*api.JobStatusStub{}
@@ -307,6 +310,24 @@ func (s *Server) JobStatuses(ctx context.Context, opts api.ListOptions, jobs []a
 	})
 	meta.NextToken = next
 	return out, meta, err
+}
+
+// newestChange orders jobs by their last change, the newest first; one command
+// may have changed several.
+func newestChange(a, b *api.Job) int {
+	return cmp.Or(cmp.Compare(b.ModifyIndex, a.ModifyIndex), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.ID, b.ID))
+}
+
+// parseChangeToken reads a token of JobStatuses: an index, namespace and ID, or
+// the index alone, which user interfaces make up themselves.
+func parseChangeToken(token string) (start *api.Job, whole bool, err error) {
+	index, rest, whole := strings.Cut(token, ".")
+	ns, id, ok := strings.Cut(rest, ".")
+	n, err := strconv.ParseUint(index, 10, 64)
+	if err != nil || whole && (!ok || !api.IsNamespaceName(ns)) {
+		return nil, false, badToken(token)
+	}
+	return &api.Job{ModifyIndex: n, Namespace: ns, ID: id}, whole, nil
 }
 
 func jobStatus(snap *store.Snapshot, j *api.Job) *api.JobStatusStub {

@@ -20,6 +20,9 @@ func (s *Server) Namespaces(ctx context.Context, opts api.ListOptions) (iter.Seq
 	if err := s.known(ctx, opts.Token); err != nil {
 		return nil, api.Meta{}, err
 	}
+	if opts.NextToken != "" && !api.IsNamespaceName(opts.NextToken) {
+		return nil, api.Meta{}, badToken(opts.NextToken)
+	}
 	match, err := newFilter[*api.Namespace](opts.Filter)
 	if err != nil {
 		return nil, api.Meta{}, err

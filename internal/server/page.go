@@ -68,7 +68,13 @@ func parseCreateToken(token string) (uint64, api.ID, error) {
 	return n, parsed, nil
 }
 
+// maxShownToken bounds how much of a bad token an error repeats.
+const maxShownToken = 128
+
 func badToken(token string) error {
+	if len(token) > maxShownToken {
+		token = token[:maxShownToken] + "…"
+	}
 	return api.Errorf(api.CodeInvalid, "query parameter %q is %q: pass the X-Nomad-NextToken of the page before as it is", "next_token", token)
 }
 
@@ -78,10 +84,11 @@ func beforeID(opts api.ListOptions) (func(id string) bool, error) {
 	if opts.NextToken == "" {
 		return nil, nil
 	}
-	if _, ok := api.ParseID(opts.NextToken); !ok {
+	id, ok := api.ParseID(opts.NextToken)
+	if !ok {
 		return nil, badToken(opts.NextToken)
 	}
-	start := strings.ToLower(opts.NextToken)
+	start := id.String()
 	if opts.Reverse {
 		return func(id string) bool { return id > start }, nil
 	}
