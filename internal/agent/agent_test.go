@@ -63,7 +63,7 @@ func (s *servers) last(id string) (*api.AllocUpdate, <-chan struct{}) {
 
 // world is a node: directories that stay, and agents that come and go.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	change func(*Config)
 	clock  fake.Clock
@@ -88,7 +88,7 @@ func (c *counter) Start(ctx context.Context, cfg *driver.TaskConfig) (driver.Tas
 	return c.Driver.Start(ctx, cfg)
 }
 
-func newWorld(t *testing.T, change func(*Config)) *world {
+func newWorld(t testing.TB, change func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), change: change, clock: fake.SystemClock{}, counts: &counter{starts: map[string]int{}}}
 	w.boot()

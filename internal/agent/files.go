@@ -100,6 +100,7 @@ func (a *Agent) sendFile(w http.ResponseWriter, r *http.Request, offset, limit i
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err == nil {
+		offset = min(offset, info.Size())
 		_, err = f.Seek(offset, io.SeekStart)
 	}
 	if err != nil {
@@ -107,7 +108,7 @@ func (a *Agent) sendFile(w http.ResponseWriter, r *http.Request, offset, limit i
 		return
 	}
 	kind := inert(sniff(name, f))
-	n := min(limit, max(0, info.Size()-offset))
+	n := min(limit, info.Size()-offset)
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Security-Policy", "sandbox")

@@ -111,17 +111,28 @@ func acceptsGzip(r *http.Request) bool {
 	if r.Header.Get("Upgrade") != "" {
 		return false
 	}
-	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
-		name, params, _ := strings.Cut(part, ";")
-		if name = strings.TrimSpace(name); name != "gzip" && name != "*" {
-			continue
+	any := false
+	for _, line := range r.Header["Accept-Encoding"] {
+		for part := range strings.SplitSeq(line, ",") {
+			name, params, _ := strings.Cut(part, ";")
+			switch name = strings.TrimSpace(name); {
+			case strings.EqualFold(name, "gzip"):
+				return wanted(params)
+			case name == "*":
+				any = wanted(params)
+			}
 		}
-		q, ok := strings.CutPrefix(strings.TrimSpace(params), "q=")
-		if !ok {
-			return true
-		}
-		weight, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
-		return err == nil && weight > 0
 	}
-	return false
+	return any
+}
+
+// wanted reports whether the weight that a coding has, 1 without one, is more
+// than nothing.
+func wanted(params string) bool {
+	name, q, _ := strings.Cut(params, "=")
+	if !strings.EqualFold(strings.TrimSpace(name), "q") {
+		return true
+	}
+	weight, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
+	return err == nil && weight > 0
 }
