@@ -195,7 +195,6 @@ func TestValidateWarnsOfPoliciesWithoutEffect(t *testing.T) {
 		"has no effect because Unlimited is true":    func(j *Job) { group(j).ReschedulePolicy = &ReschedulePolicy{Attempts: ptr(3)} },
 		"system job, which is never rescheduled":     func(j *Job) { j.Type = "system"; group(j).ReschedulePolicy = &ReschedulePolicy{Attempts: ptr(3)} },
 		"Migrate: has no effect in a sysbatch job":   func(j *Job) { j.Type = "sysbatch"; group(j).Migrate = &MigrateStrategy{} },
-		"Disconnect: has no effect in this release:": func(j *Job) { group(j).Disconnect = &DisconnectStrategy{} },
 	} {
 		warnings, err := canonicalJob(change).Validate()
 		if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], name) {

@@ -83,7 +83,7 @@ func (as *agents) killAll() {
 }
 
 func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {
-	const usage = "agent start|stop|kill9|restart|wait NAME [ARG…]"
+	const usage = "agent start|stop|kill9|restart|freeze|thaw|wait NAME [ARG…]"
 	need(ts, !neg && len(args) >= 2, usage)
 	as := ts.Value(agentKey{}).(*agents)
 	name := args[1]
@@ -106,6 +106,10 @@ func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {
 	case "restart":
 		a.end(ts, syscall.SIGTERM)
 		a.start(ts)
+	case "freeze":
+		ts.Check(a.cmd.Process.Signal(syscall.SIGSTOP))
+	case "thaw":
+		ts.Check(a.cmd.Process.Signal(syscall.SIGCONT))
 	case "wait":
 		a.wait(ts)
 	default:

@@ -28,6 +28,7 @@ const patience = 60 * time.Second
 //	                            $NAME_PORT the port in it, and
 //	                            $NOMAD_ADDR that of the first one
 //	agent stop|kill9|restart NAME
+//	agent freeze|thaw NAME      stop its process from running, and let it go on
 //	agent wait NAME             wait until it has ended by itself
 //	wait-log NAME TEXT          wait until an agent's log holds TEXT
 //	wait-node [COUNT]           wait for COUNT nodes that are ready

@@ -32,6 +32,10 @@ type Link interface {
 	Identities(ctx context.Context, allocID, task string) ([]*api.SignedIdentity, error)
 	// NodeChanged says that Agent.Node returns something new.
 	NodeChanged()
+	// InTouch returns until when servers take this node for alive at least: the
+	// time of their last answer and how long it holds. It is zero before the
+	// first answer.
+	InTouch() time.Time
 }
 
 // Config is what an Agent needs.
@@ -117,6 +121,7 @@ type Agent struct {
 	copies   semaphore
 	watches  atomic.Pointer[watchHub] // nil outside Run
 
+	began    time.Time      // counts as the first touch with servers
 	closing  chan struct{}  // closed when Run ends
 	sessions sync.WaitGroup // those in open, which outlive their handlers' server
 
@@ -141,7 +146,7 @@ func New(c Config) (*Agent, error) {
 	a := &Agent{
 		cfg: c, log: c.Log, runners: map[string]*runner{}, collected: map[string]*api.AllocUpdate{},
 		drivers: map[string]*api.DriverInfo{}, driversKnown: make(chan struct{}), wake: make(chan struct{}, 1),
-		closing: make(chan struct{}), open: map[*session]context.CancelCauseFunc{}, streams: newSemaphore(c.MaxStreams), copies: newSemaphore(maxCopies),
+		began: c.Now(), closing: make(chan struct{}), open: map[*session]context.CancelCauseFunc{}, streams: newSemaphore(c.MaxStreams), copies: newSemaphore(maxCopies),
 	}
 	a.handler = a.newHandler()
 	var err error
@@ -169,6 +174,14 @@ func New(c Config) (*Agent, error) {
 // Connect tells the agent its way to the servers. It must be called once,
 // before Run; it is apart from New because the link needs the agent first.
 func (a *Agent) Connect(l Link) { a.link = l }
+
+// outOfTouchSince returns from when on servers may take this node for silent.
+func (a *Agent) outOfTouchSince() time.Time {
+	if at := a.link.InTouch(); at.After(a.began) {
+		return at
+	}
+	return a.began
+}
 
 // NodeID returns the node's ID, which stays the same as long as the node's
 // state directory does.

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // servers records what an agent reports.
 type servers struct {
+	touch   time.Time // answer of InTouch; guarded by mu
 	mu      sync.Mutex
 	updates map[string][]*api.AllocUpdate
 	nodes   int
@@ -42,6 +43,12 @@ func (s *servers) Report(u *api.AllocUpdate) {
 
 func (s *servers) Identities(context.Context, string, string) ([]*api.SignedIdentity, error) {
 	return nil, api.Errorf(api.CodeUnavailable, "there is no server")
+}
+
+func (s *servers) InTouch() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.touch
 }
 
 func (s *servers) NodeChanged() {
@@ -469,6 +476,72 @@ func TestStickyDisk(t *testing.T) {
 	if b, err := os.ReadFile(filepath.Join(w.dir, "alloc", next.ID, "alloc", "data", "db")); err != nil || string(b) != "rows" {
 		t.Errorf("data = %q, %v", b, err)
 	}
+}
+
+// TestReplacementWaits lets an allocation wait for its predecessor without any
+// reason of its own: servers count on it. Told to stop meanwhile, it does not
+// end before the other.
+func TestReplacementWaits(t *testing.T) {
+	w := newWorld(t, nil)
+	old := w.run(map[string]any{"run_for": "1h", "kill_after": "50ms"})
+	next := w.alloc(forever(), func(a *api.Allocation, _ *api.TaskGroup) { a.PreviousAllocation = old.ID })
+	third := w.alloc(forever(), func(a *api.Allocation, _ *api.TaskGroup) { a.PreemptedAllocations = []string{next.ID} })
+	w.assign(stopped(old), next)
+	w.until(old.ID, func(u *api.AllocUpdate) bool { return slices.Contains(kinds(u.TaskStates["main"]), api.EventKilling) })
+	w.assign(stopped(next), third)
+	u := w.untilStatus(third.ID, api.AllocClientRunning)
+	ended := w.untilStatus(old.ID, api.AllocClientComplete).TaskStates["main"].FinishedAt
+	if started := u.TaskStates["main"].StartedAt; started.Before(ended) {
+		t.Errorf("started at %v, before the end of its predecessors' predecessor at %v", started, ended)
+	}
+}
+
+// TestStopOnClientAfter ends an allocation when servers are out of touch for too
+// long, and only then.
+func TestStopOnClientAfter(t *testing.T) {
+	w := newWorld(t, nil)
+	touch := func(at time.Time) {
+		w.s.mu.Lock()
+		w.s.touch = at
+		w.s.mu.Unlock()
+	}
+	touch(time.Now().Add(time.Hour)) // what the last answer is good for
+	goes := w.run(forever(), func(_ *api.Allocation, g *api.TaskGroup) {
+		g.Disconnect = &api.DisconnectStrategy{StopOnClientAfter: new(api.Duration(time.Millisecond))}
+	})
+	stays := w.run(forever())
+	w.a.runner(goes.ID).nudge()
+	w.run(forever()) // meanwhile it would have ended
+	if u, _ := w.s.last(goes.ID); u.ClientStatus != api.AllocClientRunning {
+		t.Fatalf("%s although servers answered", u.ClientStatus)
+	}
+	touch(time.Time{})
+	w.a.runner(goes.ID).nudge()
+	w.a.runner(stays.ID).nudge()
+	if u := w.untilStatus(goes.ID, api.AllocClientComplete); u.ClientDescription != outOfTouch {
+		t.Errorf("described as %q", u.ClientDescription)
+	}
+	if u, _ := w.s.last(stays.ID); u.ClientStatus != api.AllocClientRunning {
+		t.Errorf("an allocation without the block is %s", u.ClientStatus)
+	}
+}
+
+// TestLostFromSight reports again what servers took for unknown.
+func TestLostFromSight(t *testing.T) {
+	w := newWorld(t, nil)
+	a := w.run(forever())
+	w.s.mu.Lock()
+	seen := len(w.s.updates[a.ID])
+	w.s.mu.Unlock()
+	unknown := a.Copy()
+	unknown.ClientStatus = api.AllocClientUnknown
+	unknown.AllocModifyIndex++
+	w.assign(unknown)
+	w.until(a.ID, func(u *api.AllocUpdate) bool {
+		w.s.mu.Lock()
+		defer w.s.mu.Unlock()
+		return len(w.s.updates[a.ID]) > seen && u.ClientStatus == api.AllocClientRunning
+	})
 }
 
 // TestPortInUse lets an allocation wait for a stranger that is told to stop

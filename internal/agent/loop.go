@@ -10,8 +10,11 @@ import (
 	"github.com/drover-org/drover/internal/agent/task"
 )
 
-// exceededRun describes an allocation that its group's bound ended.
-const exceededRun = "allocation exceeded max_run_duration"
+// Descriptions of allocations that the node ends by itself.
+const (
+	exceededRun = "allocation exceeded max_run_duration"
+	outOfTouch  = "stopped because the node was out of touch with servers for longer than stop_on_client_after"
+)
 
 // loop is what a runner's loop remembers from turn to turn.
 type loop struct {
@@ -20,7 +23,7 @@ type loop struct {
 	tasks *sync.WaitGroup
 
 	stopAt  time.Time // when the group's shutdown delay is over; zero: not to be stopped
-	overdue bool      // max_run_duration is over
+	overdue string    // why the node ends it by itself, or empty
 	began   time.Time // when health started to count
 	watched string    // deployment it counts for
 	decided *bool
@@ -37,10 +40,10 @@ func (l *loop) turn() time.Time {
 	l.rerunIfDue(views)
 
 	stop, delayEnds := l.stopping(want, now)
-	overdueAt := l.runDeadline(want, views, now)
+	overdueAt := earliest(l.runDeadline(want, views, now), l.silenceDeadline(want, now))
 	if r.broken == nil && !r.blocked() {
 		r.inherit()
-		l.act(order(views, stop || l.overdue, now), want, stop)
+		l.act(order(views, stop || l.overdue != "", now), want, stop)
 	}
 	healthAt := l.judge(want, views, now)
 	l.report(want, views)
@@ -73,7 +76,7 @@ func (l *loop) stopping(want *api.Allocation, now time.Time) (bool, time.Time) {
 // runDeadline notes when the group's max_run_duration is over.
 func (l *loop) runDeadline(want *api.Allocation, views []view, now time.Time) time.Time {
 	d := want.Group().MaxRunDuration
-	if d == nil || *d <= 0 || l.overdue || l.r.terminal() {
+	if d == nil || *d <= 0 || l.overdue != "" || l.r.terminal() {
 		return time.Time{}
 	}
 	var first time.Time
@@ -84,8 +87,23 @@ func (l *loop) runDeadline(want *api.Allocation, views []view, now time.Time) ti
 		return first
 	}
 	end := first.Add(d.D())
-	l.overdue = !now.Before(end)
-	if l.overdue {
+	if !now.Before(end) {
+		l.overdue = exceededRun
+		return time.Time{}
+	}
+	return end
+}
+
+// silenceDeadline notes when servers were out of touch for longer than the
+// allocation may run without them. They replace it then.
+func (l *loop) silenceDeadline(want *api.Allocation, now time.Time) time.Time {
+	d := want.Group().Disconnect
+	if d == nil || d.StopOnClientAfter == nil || *d.StopOnClientAfter <= 0 || l.overdue != "" || l.r.terminal() {
+		return time.Time{}
+	}
+	end := l.r.a.outOfTouchSince().Add(d.StopOnClientAfter.D())
+	if !now.Before(end) {
+		l.overdue = outOfTouch
 		return time.Time{}
 	}
 	return end
@@ -98,8 +116,8 @@ func (l *loop) act(s step, want *api.Allocation, stop bool) {
 	}
 	for _, k := range s.kill {
 		o := task.Order{Event: k.event, Hurry: stop && want.DesiredTransition.SkipShutdownDelay()}
-		if l.overdue && !stop {
-			o.Event, o.Reason = nil, exceededRun
+		if l.overdue != "" && !stop {
+			o.Event, o.Reason = nil, l.overdue
 		}
 		l.r.task(k.name).Kill(o)
 	}
@@ -150,8 +168,8 @@ func (l *loop) report(want *api.Allocation, views []view) {
 		// other tasks have ended.
 		u.ClientStatus, u.ClientDescription = api.AllocClientRunning, api.AllocClientTasksRun
 	}
-	if l.overdue && u.ClientStatus == api.AllocClientComplete {
-		u.ClientDescription = exceededRun
+	if l.overdue != "" && u.ClientStatus == api.AllocClientComplete {
+		u.ClientDescription = l.overdue
 	}
 	if r.broken != nil {
 		u.ClientDescription = r.broken.Error()

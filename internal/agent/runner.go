@@ -306,12 +306,17 @@ func (r *runner) update(alloc *api.Allocation) {
 		alloc = c
 	}
 	r.want, r.unsaved = alloc, true
+	again := alloc.ClientStatus == api.AllocClientUnknown // servers lost sight of it
 	for name, t := range r.tasks {
 		if spec := alloc.Group().Task(name); spec != nil {
 			t.Update(alloc, spec)
 		}
 	}
+	last := r.last
 	r.mu.Unlock()
+	if again && last != nil {
+		r.a.link.Report(last)
+	}
 	r.nudge()
 }
 

@@ -133,4 +133,3 @@ func TestHost(t *testing.T) {
 		t.Errorf("a secret is told: %s", w.Body)
 	}
 }
-

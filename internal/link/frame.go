@@ -40,6 +40,7 @@ const (
 	kindDialFail  kind = 4 // node: dialFailMsg
 	kindDialBack  kind = 5 // node, on the fresh connection: dialBackMsg
 	kindSign      kind = 6 // node: signMsg
+	kindProbed    kind = 7 // node: empty, answers kindProbe
 	kindWelcome   kind = 64
 	kindBeatAck   kind = 65
 	kindReportAck kind = 66
@@ -47,6 +48,7 @@ const (
 	kindDial      kind = 68
 	kindRefuse    kind = 69 // server: refuseMsg, then the stream ends
 	kindSigned    kind = 70 // server: signedMsg
+	kindProbe     kind = 71 // server: empty, asks whether the node is there
 )
 
 const headerSize = 5

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	crand "crypto/rand"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -39,21 +40,25 @@ type NodeConfig struct {
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 }
 
-// Pauses between attempts to connect.
+// Pauses between attempts to connect. They grow until a stream has lived for
+// steady: one that ends sooner, however often, is no reason for haste.
 const (
 	firstPause = 50 * time.Millisecond
 	maxPause   = 15 * time.Second
+	steady     = 10 * time.Second
 )
 
 // Node is the node side: one control stream to one of the servers.
 type Node struct {
-	cfg     NodeConfig
-	reports reports
-	kick    chan struct{} // reports are waiting
-	changed chan struct{} // register again
+	cfg      NodeConfig
+	instance string // differs from every other Node's, also of the same node
+	reports  reports
+	kick     chan struct{} // reports are waiting
+	changed  chan struct{} // register again
 
 	mu        sync.Mutex
 	current   string          // server of the stream, or of the last one
+	inTouch   time.Time       // see InTouch
 	stream    *stream         // nil unless connected
 	asked     uint64          // requests for identities so far
 	transport *http.Transport // made when first asked for
@@ -67,7 +72,7 @@ func NewNode(cfg NodeConfig) *Node {
 	if cfg.Dial == nil {
 		cfg.Dial = Dialer{TLS: cfg.TLS}.Dial
 	}
-	return &Node{cfg: cfg, kick: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
+	return &Node{cfg: cfg, instance: crand.Text(), kick: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
 }
 
 // Report tells the servers what became of an allocation. The newest report of
@@ -91,6 +96,21 @@ func (n *Node) Connected() bool {
 	return n.stream != nil
 }
 
+// InTouch returns until when servers take this node for alive at least: the
+// time of their last answer and how long it holds. It is zero before the first
+// answer.
+func (n *Node) InTouch() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.inTouch
+}
+
+func (n *Node) answered(ttl time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.inTouch = time.Now().Add(ttl)
+}
+
 // Server returns the address of the server that the node is or was last
 // connected to.
 func (n *Node) Server() string {
@@ -111,11 +131,12 @@ func (n *Node) Run(ctx context.Context) error {
 	rand.Shuffle(len(servers), func(i, j int) { servers[i], servers[j] = servers[j], servers[i] })
 	pause := firstPause
 	for i := 0; ; i = (i + 1) % len(servers) {
-		registered, err := n.connect(ctx, servers[i], back)
+		began := time.Now()
+		err := n.connect(ctx, servers[i], back)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if registered {
+		if time.Since(began) >= steady {
 			pause = firstPause
 		}
 		n.cfg.Log.Warn("not connected to a server", "server", servers[i], "error", err, "retry", pause)
@@ -130,14 +151,13 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 }
 
-// connect holds one control stream and reports whether it got as far as
-// registering. The error is never nil.
-func (n *Node) connect(ctx context.Context, addr string, back *backServer) (registered bool, err error) {
+// connect holds one control stream. The error is never nil.
+func (n *Node) connect(ctx context.Context, addr string, back *backServer) error {
 	dialCtx, cancelDial := context.WithTimeout(ctx, dialTimeout)
 	conn, err := n.cfg.Dial(dialCtx, addr)
 	cancelDial()
 	if err != nil {
-		return false, err
+		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -149,10 +169,10 @@ func (n *Node) connect(ctx context.Context, addr string, back *backServer) (regi
 	}
 	defer close(st.over)
 	if err := st.hello(ProtoControl); err != nil {
-		return false, err
+		return err
 	}
 	if err := st.reader.read(time.Now().Add(ioTimeout), maxHello, st.welcome); err != nil {
-		return false, err
+		return err
 	}
 	n.setConnected(addr, st)
 	defer n.setConnected(addr, nil)
@@ -164,9 +184,9 @@ func (n *Node) connect(ctx context.Context, addr string, back *backServer) (regi
 	wg.Go(func() { cancel(st.readAll(ctx)) })
 	defer n.reports.putBack()
 	if err := st.write(ctx); err != nil {
-		return true, err
+		return err
 	}
-	return true, context.Cause(ctx)
+	return context.Cause(ctx)
 }
 
 // setConnected notes the stream, or with nil that it ended.
@@ -248,7 +268,7 @@ func (s *stream) hello(proto ...byte) error {
 	if err != nil {
 		return fmt.Errorf("encode node: %w", err)
 	}
-	frame, err := appendFrame(proto, kindHello, &helloMsg{Version: protocolVersion, Node: b})
+	frame, err := appendFrame(proto, kindHello, &helloMsg{Version: protocolVersion, Node: b, Instance: s.node.instance})
 	if err != nil {
 		return err
 	}

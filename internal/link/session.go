@@ -29,6 +29,8 @@ type session struct {
 	conn   net.Conn
 	log    *slog.Logger
 	nodeID string        // set by the first hello
+	owner  string        // the instance of the first hello
+	probed chan struct{} // of size 1: the node answered a probe
 	done   chan struct{} // closed when the stream ends
 	cancel context.CancelFunc
 
@@ -52,7 +54,7 @@ func (s *Server) ServeControl(ctx context.Context, conn net.Conn) {
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	sess := &session{
 		server: s, conn: conn, log: s.cfg.Log, done: make(chan struct{}), cancel: cancel,
-		reader: frameReader{conn: conn}, reporting: make(chan struct{}, 1), signing: make(chan struct{}, maxSigning),
+		reader: frameReader{conn: conn}, probed: make(chan struct{}, 1), reporting: make(chan struct{}, 1), signing: make(chan struct{}, maxSigning),
 	}
 	err := sess.run(ctx)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
@@ -120,6 +122,9 @@ func (c *session) frame(ctx context.Context, k kind, body []byte) error {
 		}
 		c.ttl = ttl
 		return c.send(kindBeatAck, &welcomeMsg{TTL: int64(ttl)})
+	case kindProbed:
+		signal(c.probed)
+		return nil
 	case kindReport:
 		return c.report(ctx, body)
 	case kindSign:
@@ -154,12 +159,17 @@ func (c *session) register(ctx context.Context, body []byte) error {
 	if c.nodeID != "" && c.nodeID != node.ID {
 		return api.Errorf(api.CodeInvalid, "node %s can't become node %s on the same stream", c.nodeID, node.ID)
 	}
+	if c.nodeID == "" {
+		if err := c.server.makeWay(ctx, node.ID, m.Instance); err != nil {
+			return err
+		}
+	}
 	ttl, err := c.server.cfg.Backend.RegisterNode(ctx, node)
 	if err != nil {
 		return err
 	}
 	if c.nodeID == "" { // afterwards others read it
-		c.nodeID = node.ID
+		c.nodeID, c.owner = node.ID, m.Instance
 	}
 	c.ttl = ttl
 	return c.send(kindWelcome, &welcomeMsg{TTL: int64(ttl)})

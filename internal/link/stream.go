@@ -158,6 +158,8 @@ func (s *stream) readAll(ctx context.Context) error {
 				}
 			case kindSigned:
 				return s.signed(body)
+			case kindProbe:
+				return s.send(kindProbed, nil)
 			case kindDial:
 				var m dialMsg
 				if err := decode(body, &m); err != nil {
@@ -196,6 +198,7 @@ func (s *stream) welcome(k kind, body []byte) error {
 			return err
 		}
 		s.ttl.Store(max(m.TTL, int64(minTTL)))
+		s.node.answered(s.timeToLive())
 		return nil
 	case kindRefuse:
 		var m refuseMsg

@@ -11,6 +11,9 @@ package link
 type helloMsg struct {
 	Version uint16 `msg:"v"`
 	Node    []byte `msg:"n,limit=1048576"` // JSON of api.Node with its secret
+	// Instance tells the streams of one process from those of another with the
+	// same node.
+	Instance string `msg:"i,omitempty"`
 }
 
 // welcomeMsg answers a hello or a heartbeat.

@@ -1019,13 +1019,31 @@ func (z *eventMsg) Msgsize() (s int) {
 // MarshalMsg implements msgp.Marshaler
 func (z *helloMsg) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
-	// map header, size 2
-	// string "v"
-	o = append(o, 0x82, 0xa1, 0x76)
-	o = msgp.AppendUint16(o, z.Version)
-	// string "n"
-	o = append(o, 0xa1, 0x6e)
-	o = msgp.AppendBytes(o, z.Node)
+	// check for omitted fields
+	zb0001Len := uint32(3)
+	var zb0001Mask uint8 /* 3 bits */
+	_ = zb0001Mask
+	if z.Instance == "" {
+		zb0001Len--
+		zb0001Mask |= 0x4
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		// string "v"
+		o = append(o, 0xa1, 0x76)
+		o = msgp.AppendUint16(o, z.Version)
+		// string "n"
+		o = append(o, 0xa1, 0x6e)
+		o = msgp.AppendBytes(o, z.Node)
+		if (zb0001Mask & 0x4) == 0 { // if not omitted
+			// string "i"
+			o = append(o, 0xa1, 0x69)
+			o = msgp.AppendString(o, z.Instance)
+		}
+	}
 	return
 }
 
@@ -1079,6 +1097,12 @@ func (z *helloMsg) UnmarshalMsg(bts []byte) (o []byte, err error) {
 			}
 			copy(z.Node, bts[:zb0002])
 			bts = bts[zb0002:]
+		case "i":
+			z.Instance, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Instance")
+				return
+			}
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -1093,7 +1117,7 @@ func (z *helloMsg) UnmarshalMsg(bts []byte) (o []byte, err error) {
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
 func (z *helloMsg) Msgsize() (s int) {
-	s = 1 + 2 + msgp.Uint16Size + 2 + msgp.BytesPrefixSize + len(z.Node)
+	s = 1 + 2 + msgp.Uint16Size + 2 + msgp.BytesPrefixSize + len(z.Node) + 2 + msgp.StringPrefixSize + len(z.Instance)
 	return
 }
 

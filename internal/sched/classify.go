@@ -27,6 +27,7 @@ type subject struct {
 	fate    fate
 	verdict verdict // of replaceNow and replaceLater
 	until   time.Time
+	held    bool // disconnected or unknown, and not to be replaced yet
 	current bool // runs the job's current version
 }
 
@@ -104,29 +105,47 @@ func (r *reconciler) byPolicy(s *subject, g *api.TaskGroup) fate {
 func (r *reconciler) ofLive(s *subject, g *api.TaskGroup) fate {
 	a := s.a
 	node := r.node(a.NodeID)
-	lostAfter := time.Duration(0)
-	if g != nil && g.Disconnect != nil {
-		lostAfter = durationOf(g.Disconnect.LostAfter)
-	}
 	switch {
-	case a.DesiredTransition.ShouldMigrate() && node != nil && node.Status == api.NodeReady:
-		return migrate
-	case node == nil || node.Status == api.NodeDown:
+	case node == nil:
 		return lost
-	case node.Status == api.NodeDisconnected && a.ClientStatus != api.AllocClientUnknown:
-		if lostAfter == 0 || a.ClientStatus == api.AllocClientPending {
-			return lost
+	case node.Status != api.NodeDown && node.Status != api.NodeDisconnected:
+		switch {
+		case a.ClientStatus == api.AllocClientUnknown:
+			s.held = a.NextAllocation == "" // its node is back and will say what became of it
+			return unknown
+		case a.DesiredTransition.ShouldMigrate() && node.Status == api.NodeReady:
+			return migrate
 		}
-		s.until = r.now.Add(lostAfter)
-		return disconnected
-	case a.ClientStatus == api.AllocClientUnknown:
-		s.until = unknownSince(a).Add(lostAfter)
-		if node.Status == api.NodeDisconnected && !s.until.After(r.now) {
-			return lost
-		}
-		return unknown
+		return keep
 	}
-	return keep
+	wait := r.patience(s, g, node)
+	switch due := a.FollowupEvalID != "" && a.FollowupEvalID == r.w.Eval.ID; {
+	case wait == 0 || a.ClientStatus == api.AllocClientPending:
+		return lost
+	case a.ClientStatus != api.AllocClientUnknown:
+		s.until = r.now.Add(wait)
+		return disconnected
+	case due || !unknownSince(a).Add(wait).After(r.now):
+		return lost
+	}
+	return unknown
+}
+
+// patience returns how long an allocation's node may stay silent before the
+// allocation counts as lost. One that its node stops by itself after a time is
+// not replaced before that time is over.
+func (r *reconciler) patience(s *subject, g *api.TaskGroup, node *api.Node) time.Duration {
+	if g == nil || g.Disconnect == nil {
+		return 0
+	}
+	if d := durationOf(g.Disconnect.StopOnClientAfter); d > 0 {
+		s.held = true
+		return d
+	}
+	if node.Status == api.NodeDown {
+		return 0
+	}
+	return durationOf(g.Disconnect.LostAfter)
 }
 
 // unknownSince returns when an allocation's node fell silent, zero when it

@@ -66,6 +66,10 @@ func (run *groupRun) sort(all []*subject) {
 		case migrate, replaceNow:
 			run.replace = append(run.replace, s)
 		case lost, disconnected, unknown:
+			if s.held && s.fate != lost {
+				run.kept = append(run.kept, s)
+				continue
+			}
 			if replacesLost(run.g) {
 				run.replace = append(run.replace, s)
 				continue

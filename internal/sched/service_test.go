@@ -377,3 +377,28 @@ func TestWhatHasAReplacementIsNotReplacedAgain(t *testing.T) {
 	check(t, "name", placed(p)[0].Index, 1)
 	check(t, "predecessor", placed(p)[0].Previous, "")
 }
+
+// A group that its node stops by itself is not replaced before that has
+// happened, and one whose node is back is waited for.
+func TestStopOnClientAfter(t *testing.T) {
+	w := newWorld(t)
+	w.nodes(2)
+	j := job("a", "service", 1, func(j *api.Job) {
+		j.TaskGroups[0].Disconnect = &api.DisconnectStrategy{StopOnClientAfter: ptr(api.Duration(time.Minute))}
+	})
+	w.run(w.register(j))
+	old := w.live("a")[0]
+	w.report("running", nil, old)
+	node := w.snap().Node(old.NodeID)
+	w.status(node, api.NodeDown)
+	p := w.again(j)
+	check(t, "unknown", w.snap().Alloc(old.ID).ClientStatus, api.AllocClientUnknown)
+	check(t, "not replaced yet", len(placed(p)), 0)
+	check(t, "looked at again", p.Evals[0].WaitUntil.Sub(w.time), time.Minute)
+	w.status(node, api.NodeReady)
+	check(t, "nor when the node is back and has not spoken", len(placed(w.again(j))), 0)
+	w.status(node, api.NodeDown)
+	w.pass(time.Minute)
+	check(t, "replaced when its time is over", len(placed(w.run(w.snap().Eval(p.Evals[0].ID)))), 1)
+	check(t, "lost", w.snap().Alloc(old.ID).ClientStatus, api.AllocClientLost)
+}

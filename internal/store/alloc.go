@@ -348,6 +348,9 @@ func (c *UpdateAllocs) apply(t *tx) (any, error) {
 			continue
 		}
 		a := item.a.Copy()
+		if a.ClientStatus == api.AllocClientUnknown && u.ClientStatus != a.ClientStatus { // its node is back
+			a.AllocStates = append(slices.Clone(a.AllocStates), &api.AllocState{Value: u.ClientStatus, Time: time.Unix(0, c.Now).UTC()})
+		}
 		a.ClientStatus, a.ClientDescription = u.ClientStatus, u.ClientDescription
 		a.TaskStates = u.TaskStates
 		if u.NetworkStatus != nil {

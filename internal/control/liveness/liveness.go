@@ -117,7 +117,8 @@ func (l *Liveness) set(nodeID string, at time.Time) {
 }
 
 // Run holds the deadlines until ctx ends; it is for the leader. Every node
-// that is not down gets a first deadline.
+// that is not down gets a first deadline, one that is disconnected the end of
+// the patience with it.
 func (l *Liveness) Run(ctx context.Context) error {
 	l.begin()
 	defer l.end()
@@ -145,7 +146,11 @@ func (l *Liveness) begin() {
 	defer l.mu.Unlock()
 	l.nodes, l.queue = map[string]*deadline{}, nil
 	for n := range snap.Nodes() {
-		if n.Status != api.NodeDown {
+		switch n.Status {
+		case api.NodeDown:
+		case api.NodeDisconnected:
+			l.set(n.ID, patience(snap, n, l.cfg.Now()))
+		default:
 			l.set(n.ID, first)
 		}
 	}
@@ -181,21 +186,24 @@ const proposals = 16
 // tryAgain is when a node is looked at again that could not be given up.
 const tryAgain = time.Second
 
-// giveUp marks nodes as down and has their jobs evaluated.
+// giveUp notes that nodes are silent and has their jobs evaluated.
 func (l *Liveness) giveUp(ctx context.Context, ids []string) {
 	var g errgroup.Group
 	g.SetLimit(proposals)
 	for _, id := range ids {
 		g.Go(func() error {
-			err := l.markDown(ctx, id)
-			if err == nil || ctx.Err() != nil || errors.Is(err, api.ErrNotLeader) {
+			again, err := l.markSilent(ctx, id)
+			if ctx.Err() != nil || errors.Is(err, api.ErrNotLeader) {
 				return nil // a new leader begins anew
 			}
-			l.cfg.Log.Error("can't mark a silent node as down", "node", id, "error", err, "retry", tryAgain)
+			if err != nil {
+				l.cfg.Log.Error("can't mark a silent node", "node", id, "error", err, "retry", tryAgain)
+				again = l.cfg.Now().Add(tryAgain)
+			}
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			if l.nodes != nil && l.nodes[id] == nil {
-				l.set(id, l.cfg.Now().Add(tryAgain))
+			if !again.IsZero() && l.nodes != nil && l.nodes[id] == nil {
+				l.set(id, again)
 			}
 			return nil
 		})
@@ -203,21 +211,27 @@ func (l *Liveness) giveUp(ctx context.Context, ids []string) {
 	_ = g.Wait() // its functions return nil
 }
 
-func (l *Liveness) markDown(ctx context.Context, id string) error {
+// markSilent gives a silent node the status that it deserves, and returns when
+// to look at it again, zero for never.
+func (l *Liveness) markSilent(ctx context.Context, id string) (again time.Time, err error) {
 	snap := l.cfg.Store.Snapshot()
 	n := snap.Node(id)
 	if n == nil || n.Status == api.NodeDown {
-		return nil
+		return time.Time{}, nil
 	}
-	l.cfg.Log.Warn("node is silent", "node", id, "name", n.Name)
-	_, err := l.cfg.Proposer.Propose(ctx, &store.UpdateNodeStatus{
-		NodeID: id, Status: api.NodeDown, Description: "heartbeat missed", Event: "Node heartbeat missed",
+	status, again := verdict(snap, n, l.cfg.Now())
+	if status == n.Status {
+		return again, nil
+	}
+	l.cfg.Log.Warn("node is silent", "node", id, "name", n.Name, "status", status)
+	_, err = l.cfg.Proposer.Propose(ctx, &store.UpdateNodeStatus{
+		NodeID: id, Status: status, Description: "heartbeat missed", Event: events[status],
 		Evals: l.evals(snap, n), Now: l.cfg.Now().UnixNano(),
 	})
 	if err != nil {
-		return fmt.Errorf("mark node %s as down: %w", id, err)
+		return time.Time{}, fmt.Errorf("mark node %s as %s: %w", id, status, err)
 	}
-	return nil
+	return again, nil
 }
 
 // evals asks for an evaluation of every job that has something left on n.
