@@ -284,6 +284,7 @@ type AllocUpdate struct {
 	DeploymentHealthy *bool     // nil: not known
 	HealthTimestamp   time.Time // when DeploymentHealthy was decided
 	NetworkStatus     *AllocNetworkStatus
+	Services          []*AllocService // all that the allocation serves now
 }
 
 // AllocStopResponse answers a stop.

@@ -163,10 +163,14 @@ func TestUnsupported(t *testing.T) {
 		{"host", func(j *Job) { j.TaskGroups[0].Networks = []*NetworkResource{{Mode: "host"}} }, "", ""},
 		{"driver", func(j *Job) { task(j).Driver = "dokcer" }, "", `Driver: "dokcer" is not supported`},
 		{"service", func(j *Job) { task(j).Services = []*Service{{Name: "db", Provider: "nomad"}} },
-			`group "cache" > task "redis" > Services: has no effect`, ""},
-		{"connect inside a warned service", func(j *Job) {
+			"", ""},
+		{"meta of a service", func(j *Job) {
+			task(j).Services = []*Service{{Name: "db", Provider: "nomad", Meta: map[string]string{"a": "b"}}}
+		},
+			`service "db" > Meta: has no effect`, ""},
+		{"connect", func(j *Job) {
 			task(j).Services = []*Service{{Name: "db", Connect: &ConsulConnect{Native: true}}}
-		}, "Services: has no effect", `service "db" > Connect: is not supported`},
+		}, "", `service "db" > Connect: is not supported`},
 		{"identity in the environment", func(j *Job) { task(j).Identity = &WorkloadIdentity{Env: true} }, "", ""},
 		{"identity of a service", func(j *Job) {
 			task(j).Identities = []*WorkloadIdentity{{Name: "x", ServiceName: "db"}}

@@ -36,7 +36,7 @@ func (g *TaskGroup) Task(name string) *Task {
 		return nil
 	}
 	for _, t := range g.Tasks {
-		if t.Name == name {
+		if t != nil && t.Name == name {
 			return t
 		}
 	}

@@ -272,7 +272,7 @@ func TestSampleJobRunsWithWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := strings.Join(warnings, "\n")
-	for _, want := range []string{"Services", "MBits", "Stagger"} {
+	for _, want := range []string{"Provider", "MBits", "Stagger"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning of %s in:\n%s", want, all)
 		}

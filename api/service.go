@@ -6,6 +6,14 @@ const (
 	ServiceProviderConsul = "consul"
 )
 
+// Types of checks.
+const (
+	CheckHTTP   = "http"
+	CheckTCP    = "tcp"
+	CheckGRPC   = "grpc"
+	CheckScript = "script"
+)
+
 // Service is registered while its group or task runs.
 type Service struct {
 	Name              string
@@ -237,19 +245,3 @@ type ConsulLinkedService struct{ Name, CAFile, CertFile, KeyFile, SNI string }
 
 // ConsulMesh marks a mesh gateway.
 type ConsulMesh struct{}
-
-// ServiceRegistration is one running instance of a service.
-type ServiceRegistration struct {
-	ID          string
-	ServiceName string
-	Namespace   string
-	NodeID      string
-	Datacenter  string
-	JobID       string
-	AllocID     string
-	Tags        []string
-	Address     string
-	Port        int
-	CreateIndex uint64
-	ModifyIndex uint64
-}

@@ -31,7 +31,7 @@ func (t *Task) validate(at spot, j *Job, g *TaskGroup) {
 	t.validateLifecycle(at)
 	t.LogConfig.validate(at.in("LogConfig"))
 	t.validateMounts(at, g)
-	validateServices(at, t.Services, g)
+	validateServices(at, t.Services, g, t)
 	at.elements("Templates", len(t.Templates))
 	at.elements("Artifacts", len(t.Artifacts))
 	t.validateActions(at)

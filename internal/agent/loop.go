@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type loop struct {
 	decided *bool
 	at      time.Time                 // of the decision
 	saved   map[string]*api.TaskState // what the database has
+	offers  offers
 }
 
 // turn looks at the allocation, acts, reports and then saves. It returns when
@@ -174,6 +176,7 @@ func (l *loop) report(want *api.Allocation, views []view) {
 	if r.broken != nil {
 		u.ClientDescription = r.broken.Error()
 	}
+	u.Services = l.serves(want, views)
 	if l.decided != nil {
 		u.DeploymentHealthy, u.HealthTimestamp = l.decided, l.at
 	}
@@ -220,7 +223,8 @@ func dull(u *api.AllocUpdate) bool {
 // same pointer means the same state.
 func sameUpdate(a, b *api.AllocUpdate) bool {
 	if a.ClientStatus != b.ClientStatus || a.ClientDescription != b.ClientDescription ||
-		a.DeploymentHealthy != b.DeploymentHealthy || a.NetworkStatus != b.NetworkStatus || len(a.TaskStates) != len(b.TaskStates) {
+		a.DeploymentHealthy != b.DeploymentHealthy || a.NetworkStatus != b.NetworkStatus || len(a.TaskStates) != len(b.TaskStates) ||
+		!slices.EqualFunc(a.Services, b.Services, (*api.AllocService).Equal) {
 		return false
 	}
 	for name, s := range a.TaskStates {

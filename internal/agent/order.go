@@ -12,6 +12,7 @@ type view struct {
 	lifecycle *api.TaskLifecycle
 	leader    bool
 	state     *api.TaskState
+	serving   bool // it runs and is to go on
 }
 
 // role is a task's place in the life of its group.

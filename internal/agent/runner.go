@@ -243,7 +243,7 @@ func (r *runner) views() []view {
 	group := r.want.Group()
 	list := make([]view, 0, len(r.names))
 	for _, name := range r.names {
-		v := view{name: name, state: r.tasks[name].State()}
+		v := view{name: name, state: r.tasks[name].State(), serving: r.tasks[name].Serving()}
 		if spec := group.Task(name); spec != nil {
 			v.lifecycle, v.leader = spec.Lifecycle, spec.Leader
 		}

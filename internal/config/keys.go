@@ -87,7 +87,7 @@ func Keys() []Key {
 	add("client", Warns, noBridge, `cni_path cni_config_dir bridge_network_name bridge_network_subnet bridge_network_subnet_ipv6
 		bridge_network_hairpin_mode`)
 	add("client", Warns, "ports are bound as the job says", "bind_wildcard_default_host_network")
-	add("client", Warns, "services are not registered yet", "nomad_service_discovery")
+	add("client", Warns, "every node registers the services of its jobs in the built-in catalogue", "nomad_service_discovery")
 	add("client", Warns, "use the API to make a node ineligible", "default_ineligible")
 	add("client", Warns, noLogFile, "log_file")
 	add("client.template", Warns, noTemplate, `function_denylist function_blacklist disable_file_sandbox max_stale block_query_wait wait.min wait.max wait.enabled

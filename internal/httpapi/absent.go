@@ -17,8 +17,6 @@ func (a *routes) absentRoutes() []web.Route {
 	return []web.Route{
 		{Methods: "GET", Pattern: "/v1/volumes", Needs: web.Everyone(), Do: empty},
 		{Methods: "GET", Pattern: "/v1/plugins", Needs: web.Everyone(), Do: empty},
-		{Methods: "GET", Pattern: "/v1/services", Needs: web.Everyone(), Do: empty},
-		{Methods: "GET", Pattern: "/v1/service/{id}", Needs: web.Everyone(), Do: empty},
 		{Methods: "GET", Pattern: "/v1/vars", Needs: web.Everyone(), Do: empty},
 	}
 }

@@ -16,9 +16,8 @@ func (a *routes) allocRoutes() []web.Route {
 		{Methods: "GET", Pattern: "/v1/allocation/{id}", Needs: web.Object(api.CapReadJob), Do: a.readAlloc},
 		{Methods: "PUT POST", Pattern: "/v1/allocation/{id}/stop", Needs: web.Object(api.CapAllocLifecycle), Do: a.stopAlloc},
 		{Methods: "GET", Pattern: "/v1/allocation/{id}/explain", Needs: web.Object(api.CapReadJob), Do: a.explainAlloc},
-		{Methods: "GET", Pattern: "/v1/allocation/{id}/services", Needs: web.Object(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) ([]struct{}, api.Meta, error) {
-			meta, err := a.Server.AllocServices(r.Context(), o, id)
-			return []struct{}{}, meta, err
+		{Methods: "GET", Pattern: "/v1/allocation/{id}/services", Needs: web.Object(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) ([]*api.ServiceRegistration, api.Meta, error) {
+			return a.Server.AllocServices(r.Context(), o, id)
 		})},
 		{Methods: "*", Pattern: "/v1/allocation/{id}/{rest...}", Needs: web.Everyone(), Do: func(*http.Request) (any, error) {
 			return nil, &api.Error{Code: api.CodeNotFound, Message: "resource not found"}

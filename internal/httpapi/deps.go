@@ -66,6 +66,7 @@ type Server interface {
 	Deployments
 	Nodes
 	Namespaces
+	Services
 	Operator
 	Members
 	Events
@@ -120,7 +121,6 @@ type Allocs interface {
 	Allocs(ctx context.Context, opts api.ListOptions) (paged.List[*api.Allocation], api.Meta, error)
 	Alloc(ctx context.Context, opts api.ListOptions, id string) (*api.Allocation, api.Meta, error)
 	ExplainAlloc(ctx context.Context, opts api.ListOptions, id string, all bool) (*api.Explanation, api.Meta, error)
-	AllocServices(ctx context.Context, opts api.ListOptions, id string) (api.Meta, error)
 	StopAlloc(ctx context.Context, token, id string, noShutdownDelay, reschedule bool) (*api.AllocStopResponse, error)
 }
 
@@ -163,6 +163,15 @@ type Namespaces interface {
 	Namespace(ctx context.Context, opts api.ListOptions, name string) (*api.Namespace, api.Meta, error)
 	UpsertNamespaces(ctx context.Context, token string, list []*api.Namespace) (index uint64, err error)
 	DeleteNamespaces(ctx context.Context, token string, names []string) (index uint64, err error)
+}
+
+// Services reads and changes the catalogue of services.
+type Services interface {
+	Services(ctx context.Context, opts api.ListOptions) ([]*api.ServiceListStub, api.Meta, error)
+	Service(ctx context.Context, opts api.ListOptions, name, choose string) ([]*api.ServiceRegistration, api.Meta, error)
+	JobServices(ctx context.Context, opts api.ListOptions, id string) ([]*api.ServiceRegistration, api.Meta, error)
+	AllocServices(ctx context.Context, opts api.ListOptions, id string) ([]*api.ServiceRegistration, api.Meta, error)
+	DeleteService(ctx context.Context, token, namespace, name, id string) (index uint64, err error)
 }
 
 // SSO is about logins by identity providers.

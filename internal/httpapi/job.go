@@ -43,9 +43,8 @@ func (a *routes) jobPaths() web.Route {
 		})}}},
 		{"/versions", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: a.jobVersions}}},
 		{"/submission", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: a.jobSubmission}}},
-		{"/services", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) ([]struct{}, api.Meta, error) {
-			_, meta, err := a.Server.Job(r.Context(), o, id)
-			return []struct{}{}, meta, err
+		{"/services", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) ([]*api.ServiceRegistration, api.Meta, error) {
+			return a.Server.JobServices(r.Context(), o, id)
 		})}}},
 		{"/actions", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) ([]api.JobAction, api.Meta, error) {
 			actions, meta, err := a.Server.JobActions(r.Context(), o, id)

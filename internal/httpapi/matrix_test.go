@@ -197,10 +197,12 @@ var matrix = map[string]matrixRow{
 
 	"GET /v1/event/stream": {allow: "m"}, // of all topics
 
+	"GET /v1/services":                       {allow: "rwm"},
+	"GET /v1/service/{id}":                   {allow: "rwm"},
+	"DELETE /v1/service/{id}/{registration}": {allow: "wm"},
+
 	"GET /v1/volumes":            {allow: everybody}, // empty
 	"GET /v1/plugins":            {allow: everybody},
-	"GET /v1/services":           {allow: everybody},
-	"GET /v1/service/{id}":       {allow: everybody},
 	"GET /v1/vars":               {allow: everybody},
 	"GET /.well-known/jwks.json": {allow: everybody},
 }
@@ -272,13 +274,17 @@ func newMatrixWorld(t *testing.T, namespace string) *matrixWorld {
 		},
 		Placements: []*api.PlanGroup{{TaskGroup: "g", Resources: &api.AllocatedResources{}, Metrics: &api.AllocMetric{}, Allocs: []*api.Placement{{ID: matrixAlloc, NodeID: nodeID, NodeName: "n"}}}},
 	}})
+	registration := api.RegistrationID(matrixAlloc, "t", "web", "")
+	w.propose(&store.UpdateAllocs{NodeID: nodeID, Now: now, Updates: []*api.AllocUpdate{{
+		ID: matrixAlloc, ClientStatus: api.AllocClientRunning, Services: []*api.AllocService{{ID: registration, Name: "web", Address: "10.0.0.1"}},
+	}}})
 	policies, _, err := w.server.ScalingPolicies(ctx, api.ListOptions{Token: w.root, Namespace: api.AllNamespaces}, "", "")
 	if err != nil || len(policies) != 1 {
 		t.Fatal(policies, err)
 	}
 	w.ids = map[string]string{
 		"job": "web", "alloc": matrixAlloc, "eval": matrixEval, "deployment": matrixDeploy, "node": nodeID, "pool": "default", "scaling": policies[0].ID,
-		"policy": "other", "role": matrixRole, "rolename": "other", "token": matrixToken, "namespace": namespace, "method": "jwt", "rule": matrixRule,
+		"policy": "other", "role": matrixRole, "rolename": "other", "token": matrixToken, "namespace": namespace, "method": "jwt", "rule": matrixRule, "registration": registration,
 		"jobspec": fmt.Sprintf(`{"ID": "web", "Namespace": %q, "Type": "service", "Datacenters": ["dc1"], "TaskGroups": [{"Name": "g", "Tasks": [{"Name": "t", "Driver": "docker", "Config": {"image": "x"}}]}]}`, namespace),
 	}
 	return w
@@ -299,7 +305,7 @@ func (w *matrixWorld) path(pattern string) string {
 	if kind == "" {
 		kind = "alloc"
 	}
-	return strings.ReplaceAll(pattern, "{id}", w.ids[kind])
+	return strings.NewReplacer("{id}", w.ids[kind], "{registration}", w.ids["registration"]).Replace(pattern)
 }
 
 func (w *matrixWorld) fill(body string) string {

@@ -35,6 +35,7 @@ func (a *routes) table() []web.Route {
 		a.deploymentRoutes(),
 		a.scalingRoutes(),
 		a.nodeRoutes(),
+		a.serviceRoutes(),
 		a.namespaceRoutes(),
 		a.operatorRoutes(),
 		a.memberRoutes(),

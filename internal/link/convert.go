@@ -119,11 +119,15 @@ func packUpdate(m *updateMsg, u *api.AllocUpdate) error {
 		}
 		m.Tasks = append(m.Tasks, t)
 	}
-	if u.NetworkStatus == nil {
-		return nil
-	}
 	var err error
-	m.Network, err = json.Marshal(u.NetworkStatus)
+	if len(u.Services) > 0 {
+		if m.Services, err = json.Marshal(u.Services); err != nil {
+			return err
+		}
+	}
+	if u.NetworkStatus != nil {
+		m.Network, err = json.Marshal(u.NetworkStatus)
+	}
 	return err
 }
 
@@ -150,6 +154,11 @@ func unpackUpdate(m *updateMsg) (*api.AllocUpdate, error) {
 	if len(m.Network) > 0 {
 		u.NetworkStatus = &api.AllocNetworkStatus{}
 		if err := json.Unmarshal(m.Network, u.NetworkStatus); err != nil {
+			return nil, fmt.Errorf("report of allocation %s: %w", m.ID, err)
+		}
+	}
+	if len(m.Services) > 0 {
+		if err := json.Unmarshal(m.Services, &u.Services); err != nil {
 			return nil, fmt.Errorf("report of allocation %s: %w", m.ID, err)
 		}
 	}

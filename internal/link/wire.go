@@ -108,7 +108,8 @@ type updateMsg struct {
 	Tasks       []taskMsg `msg:"t,omitempty"`
 	Health      uint8     `msg:"h,omitempty"` // 0 unknown, 1 unhealthy, 2 healthy
 	HealthTime  int64     `msg:"ht,omitempty"`
-	Network     []byte    `msg:"n,omitempty,limit=65536"` // JSON
+	Network     []byte    `msg:"n,omitempty,limit=65536"`   // JSON
+	Services    []byte    `msg:"s,omitempty,limit=1048576"` // JSON
 }
 
 // taskMsg is an api.TaskState. Times are Unix nanoseconds, 0 for none.

@@ -1847,8 +1847,8 @@ func (z tokenMsg) Msgsize() (s int) {
 func (z *updateMsg) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
-	zb0001Len := uint32(7)
-	var zb0001Mask uint8 /* 7 bits */
+	zb0001Len := uint32(8)
+	var zb0001Mask uint8 /* 8 bits */
 	_ = zb0001Mask
 	if z.Description == "" {
 		zb0001Len--
@@ -1869,6 +1869,10 @@ func (z *updateMsg) MarshalMsg(b []byte) (o []byte, err error) {
 	if z.Network == nil {
 		zb0001Len--
 		zb0001Mask |= 0x40
+	}
+	if z.Services == nil {
+		zb0001Len--
+		zb0001Mask |= 0x80
 	}
 	// variable map header, size zb0001Len
 	o = append(o, 0x80|uint8(zb0001Len))
@@ -1912,6 +1916,11 @@ func (z *updateMsg) MarshalMsg(b []byte) (o []byte, err error) {
 			// string "n"
 			o = append(o, 0xa1, 0x6e)
 			o = msgp.AppendBytes(o, z.Network)
+		}
+		if (zb0001Mask & 0x80) == 0 { // if not omitted
+			// string "s"
+			o = append(o, 0xa1, 0x73)
+			o = msgp.AppendBytes(o, z.Services)
 		}
 	}
 	return
@@ -2014,6 +2023,28 @@ func (z *updateMsg) UnmarshalMsg(bts []byte) (o []byte, err error) {
 			}
 			copy(z.Network, bts[:zb0003])
 			bts = bts[zb0003:]
+		case "s":
+			var zb0004 uint32
+			zb0004, bts, err = msgp.ReadBytesHeader(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Services")
+				return
+			}
+			if zb0004 > 1048576 {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if z.Services == nil || uint32(cap(z.Services)) < zb0004 {
+				z.Services = make([]byte, zb0004)
+			} else {
+				z.Services = z.Services[:zb0004]
+			}
+			if uint32(len(bts)) < zb0004 {
+				err = msgp.ErrShortBytes
+				return
+			}
+			copy(z.Services, bts[:zb0004])
+			bts = bts[zb0004:]
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -2032,7 +2063,7 @@ func (z *updateMsg) Msgsize() (s int) {
 	for za0001 := range z.Tasks {
 		s += z.Tasks[za0001].Msgsize()
 	}
-	s += 2 + msgp.Uint8Size + 3 + msgp.Int64Size + 2 + msgp.BytesPrefixSize + len(z.Network)
+	s += 2 + msgp.Uint8Size + 3 + msgp.Int64Size + 2 + msgp.BytesPrefixSize + len(z.Network) + 2 + msgp.BytesPrefixSize + len(z.Services)
 	return
 }
 

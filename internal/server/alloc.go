@@ -303,22 +303,3 @@ func (s *Server) LocateAlloc(ctx context.Context, token string, c api.Capability
 	}
 	return a.NodeID, nil
 }
-
-// AllocServices lists the service registrations of an allocation, which must
-// be in the request's namespace. There is no registry yet, so there are none.
-func (s *Server) AllocServices(ctx context.Context, opts api.ListOptions, id string) (api.Meta, error) {
-	if err := checkID("allocation", id); err != nil {
-		return api.Meta{}, err
-	}
-	if err := s.authorize(ctx, opts.Token, api.CapReadJob, opts.Namespace); err != nil {
-		return api.Meta{}, err
-	}
-	_, meta, err := read(ctx, s, opts, []store.Key{store.KeyAlloc(id)}, func(snap *store.Snapshot) (*api.Allocation, uint64, error) {
-		a := snap.Alloc(id)
-		if a == nil || a.Namespace != opts.Namespace {
-			return nil, snap.TableIndex(store.TableAllocs), missing("allocation")
-		}
-		return a, 1, nil
-	})
-	return meta, err
-}

@@ -159,6 +159,9 @@ func (s *Server) UpdateAllocs(ctx context.Context, nodeID string, updates []*api
 		if !slices.Contains(clientStatuses, u.ClientStatus) {
 			return api.Errorf(api.CodeInvalid, "allocation %s: ClientStatus %q is none of %s", u.ID, u.ClientStatus, strings.Join(clientStatuses, ", "))
 		}
+		if err := u.CheckServices(); err != nil {
+			return err
+		}
 		if snap.Knows(u) {
 			continue // a node that starts again reports all it has
 		}

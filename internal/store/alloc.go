@@ -173,6 +173,7 @@ func (t *tx) putAlloc(a *api.Allocation, now int64) {
 	t.countSummary(old.a, a)
 	t.touchAlloc(a)
 	t.changed(api.TopicAllocation, a)
+	t.showServices(id, a)
 	if a.AllocModifyIndex == t.index || a.ClientTerminal() {
 		t.touch(KeyAssigned(a.NodeID))
 	}
@@ -204,6 +205,7 @@ func (t *tx) deleteAlloc(id api.ID) {
 	t.unindexAlloc(item.key)
 	t.countLive(item.a, nil)
 	t.touchAlloc(item.a)
+	t.showServices(id, nil)
 	t.touch(KeyAssigned(item.a.NodeID))
 }
 
@@ -344,7 +346,7 @@ func (c *UpdateAllocs) apply(t *tx) (any, error) {
 			continue
 		}
 		settled := t.healthSettled(item.a)
-		if known(item.a, u, settled) {
+		if known(item.a, u, settled) && t.servesAlready(item.a, u.Services) {
 			continue
 		}
 		a := item.a.Copy()
@@ -359,6 +361,7 @@ func (c *UpdateAllocs) apply(t *tx) (any, error) {
 		if !settled {
 			t.reportHealth(a, u, c.Now)
 		}
+		t.reportServices(item.a, u.Services)
 		t.putAlloc(a, c.Now)
 	}
 	for _, e := range c.Evals {

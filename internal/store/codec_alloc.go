@@ -22,6 +22,10 @@ func (c *UpdateAllocs) encode(e *enc) {
 			if u.NetworkStatus != nil {
 				e.json(u.NetworkStatus)
 			}
+			e.bool(len(u.Services) > 0)
+			if len(u.Services) > 0 {
+				e.json(u.Services)
+			}
 		})
 	}
 }
@@ -42,6 +46,9 @@ func (c *UpdateAllocs) decode(d *dec) {
 			if d.bool() {
 				u.NetworkStatus = &api.AllocNetworkStatus{}
 				d.json(u.NetworkStatus)
+			}
+			if d.bool() {
+				d.json(&u.Services)
 			}
 		})
 	}

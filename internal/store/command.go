@@ -57,6 +57,7 @@ var commands = []struct {
 	{"ActivateRootKey", func() Command { return new(ActivateRootKey) }},
 	{"ResealACLTokens", func() Command { return new(ResealACLTokens) }},
 	{"RetireRootKey", func() Command { return new(RetireRootKey) }},
+	{"DeleteService", func() Command { return new(DeleteService) }},
 	{"DeleteRootKey", func() Command { return new(DeleteRootKey) }},
 }
 

@@ -55,7 +55,14 @@ func eventType(c Command) string {
 // The row must not change any more.
 func (t *tx) changed(topic api.Topic, row any) {
 	if t.changes != nil {
-		t.changes.list = append(t.changes.list, events.Change{Topic: topic, Type: t.changes.kind, Row: row})
+		t.told(topic, t.changes.kind, row)
+	}
+}
+
+// told is changed for an event with a type that is not the command's.
+func (t *tx) told(topic api.Topic, kind string, row any) {
+	if t.changes != nil {
+		t.changes.list = append(t.changes.list, events.Change{Topic: topic, Type: kind, Row: row})
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // new.
 func (s *Snapshot) Knows(u *api.AllocUpdate) bool {
 	a := s.Alloc(u.ID)
-	return a != nil && known(a, u, s.healthSettled(a))
+	return a != nil && known(a, u, s.healthSettled(a)) && s.servesAlready(a, u.Services)
 }
 
 // known reports whether a node's report tells nothing that the allocation does

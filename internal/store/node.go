@@ -108,7 +108,11 @@ func (c *RegisterNode) apply(t *tx) (any, error) {
 // putNode stores n, which the caller owns, as changed by this command.
 func (t *tx) putNode(id api.ID, n *api.Node, u *fit.Usage) {
 	n.ModifyIndex = t.index
+	old, exists := t.nodeItem(id)
 	t.nodes.Set(nodeItem{id, n, u})
+	if !exists || reachable(old.node) != reachable(n) || old.node.Datacenter != n.Datacenter {
+		t.showServicesOfNode(id)
+	}
 	t.bump(TableNodes)
 	t.touch(KeyNodes(), KeyNode(n.ID))
 	t.changed(api.TopicNode, n)
@@ -246,6 +250,7 @@ func (t *tx) deleteNode(nodeID string) {
 	if item, ok := t.nodes.Delete(nodeItem{id: idOf(nodeID)}); ok {
 		t.readdress(item.node, nil)
 		t.deleted(api.TopicNode, "NodeDeregistration", item.node)
+		t.showServicesOfNode(item.id)
 	}
 	t.bump(TableNodes)
 	t.touch(KeyNodes(), KeyNode(nodeID))

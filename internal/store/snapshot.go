@@ -40,6 +40,7 @@ const (
 	recAuthMethod
 	recBindingRule
 	recRootKey
+	recServices
 )
 
 // maxRecord bounds a record when reading, against damaged files.
@@ -120,6 +121,7 @@ func (s *Snapshot) Persist(out io.Writer) error {
 	s.evals.Scan(func(i evalItem) bool { w.json(recEval, i.e); return w.err == nil })
 	s.deployments.Scan(func(i deployItem) bool { w.json(recDeployment, i.d); return w.err == nil })
 	s.allocs.Scan(func(i allocItem) bool { w.alloc(i.a); return w.err == nil })
+	s.persistServices(w)
 	s.persistACL(w)
 	w.record(recEnd, func(*enc) {})
 	if w.err != nil {
@@ -305,6 +307,8 @@ func (r *reader) take(kind uint64, d *dec) error {
 		return r.alloc(d)
 	case recACLPolicy, recACLRole, recACLToken, recOneTimeToken, recACLBootstrap:
 		r.acl(kind, d)
+	case recServices:
+		r.services(d)
 	case recEnd:
 		r.done = true
 	default:

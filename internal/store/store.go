@@ -119,6 +119,7 @@ func (t *tx) finish() {
 	for j := range t.jobQueue { // in any order: each depends on its own row only
 		t.settleJobStatus(j.ns, j.id)
 	}
+	t.showServicesOfJobs()
 	t.changedJobs()
 	t.flushJobs()
 	for _, k := range t.pending {

@@ -29,6 +29,7 @@ const (
 	TableAuthMethods
 	TableBindingRules
 	TableRootKeys
+	TableServices
 	numTables
 )
 
@@ -67,6 +68,10 @@ type tables struct {
 	aclTokensHash *btree.BTreeG[*ACLToken]      // by hash
 	oneTimeTokens *btree.BTreeG[*OneTimeToken]  // by hash
 	aclBootstrap  uint64                        // index of the last bootstrap
+
+	reported    *btree.BTreeG[*reported]                // what nodes report allocations to serve, by allocation
+	services    *btree.BTreeG[*api.ServiceRegistration] // what the catalogue shows, by namespace, service, ID
+	servicesJob *btree.BTreeG[*api.ServiceRegistration] // the same by namespace, job, ID
 
 	// rootKeys are few. The list and its rows are replaced, never edited.
 	rootKeys []*api.WrappedRootKey // the newest first
@@ -110,6 +115,9 @@ func newTables() *tables {
 		authMethods:    tree(func(a, b *AuthMethod) bool { return a.Method.Name < b.Method.Name }),
 		bindingRules:   tree(func(a, b *api.ACLBindingRule) bool { return a.ID < b.ID }),
 		namespaces:     tree(func(a, b *api.Namespace) bool { return a.Name < b.Name }),
+		reported:       tree(func(a, b *reported) bool { return cmpID(a.alloc, b.alloc) < 0 }),
+		services:       tree(lessService),
+		servicesJob:    tree(lessServiceJob),
 		scheduler:      api.DefaultSchedulerConfiguration(),
 	}
 	t.namespaces.Set(defaultNamespace)
@@ -144,6 +152,9 @@ func (t *tables) copy() *tables {
 	c.authMethods = t.authMethods.Copy()
 	c.bindingRules = t.bindingRules.Copy()
 	c.namespaces = t.namespaces.Copy()
+	c.reported = t.reported.Copy()
+	c.services = t.services.Copy()
+	c.servicesJob = t.servicesJob.Copy()
 	return &c
 }
 

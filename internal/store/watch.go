@@ -52,7 +52,27 @@ const (
 	kindEvalsNamespace
 	kindDeploymentsNamespace
 	kindRootKeys
+	kindServices
+	kindServicesNamespace
+	kindService
+	kindServicesJob
+	kindServicesAlloc
 )
+
+// KeyServices is any service registration.
+func KeyServices() Key { return Key{kind: kindServices} }
+
+// KeyServicesOfNamespace is any service registration of a namespace.
+func KeyServicesOfNamespace(ns string) Key { return Key{kind: kindServicesNamespace, a: ns} }
+
+// KeyService is any registration of one service.
+func KeyService(ns, name string) Key { return Key{kind: kindService, a: ns, b: name} }
+
+// KeyServicesOfJob is any service registration of a job.
+func KeyServicesOfJob(ns, id string) Key { return Key{kind: kindServicesJob, a: ns, b: id} }
+
+// KeyServicesOfAlloc is any service registration of an allocation.
+func KeyServicesOfAlloc(id string) Key { return Key{kind: kindServicesAlloc, a: id} }
 
 // KeyRootKeys is any root key.
 func KeyRootKeys() Key { return Key{kind: kindRootKeys} }

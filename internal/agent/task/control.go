@@ -33,7 +33,7 @@ func (t *Task) Kill(o Order) {
 	select {
 	case <-t.kill:
 	default:
-		t.order = o
+		t.order, t.leaving = o, true
 		close(t.kill)
 	}
 	if o.Hurry && !t.hurried {
@@ -168,6 +168,21 @@ func (t *Task) Network() *api.AllocNetworkStatus {
 		return n.Network()
 	}
 	return nil
+}
+
+// Serving reports whether the task runs and is to go on running: others may be
+// sent to it.
+func (t *Task) Serving() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state.State == api.TaskStateRunning && !t.leaving
+}
+
+// leave notes that the process is about to end, or has.
+func (t *Task) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.leaving = true
 }
 
 func notRunning(name string) error {

@@ -1,6 +1,26 @@
 package task
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/agent/allocdir"
+)
+
+// Expander returns what replaces the ${…} references in texts of the task that
+// are not the driver's: it knows the task's environment without its tokens.
+func (t *Task) Expander() func(string) string {
+	t.mu.Lock()
+	alloc, spec := t.alloc, t.spec
+	t.mu.Unlock()
+	remaps := t.cfg.Driver != nil && t.cfg.Driver.Capabilities().RemapsPorts
+	return newScope(envSource{alloc: alloc, task: spec, node: t.cfg.Node(), region: t.cfg.Region, dir: t.cfg.Dir, remaps: remaps}).expand
+}
+
+// GroupExpander is Expander for texts of the group, which belong to no task.
+func GroupExpander(alloc *api.Allocation, node *api.Node, region string, dir *allocdir.Dir) func(string) string {
+	return newScope(envSource{alloc: alloc, task: &api.Task{}, node: node, region: region, dir: dir}).expand
+}
 
 // lookup resolves one reference: node.*, attr.*, meta.*, env.*, or the name of
 // a variable of the task's environment.

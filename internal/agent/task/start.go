@@ -116,6 +116,11 @@ func (t *Task) started(task driver.Task, event bool) {
 	now := t.cfg.Now()
 	t.mu.Lock()
 	t.running, t.handle = task, task.Handle()
+	select {
+	case <-t.kill:
+	default:
+		t.leaving = false
+	}
 	t.mu.Unlock()
 	t.change(func(s *api.TaskState) {
 		if event {

@@ -60,6 +60,7 @@ type Task struct {
 	order   Order
 	begun   bool
 	hurried bool
+	leaving bool              // the process is about to end or has ended: nobody is to be sent to it
 	tokens  map[string]string // identities for the environment, by variable
 	renew   time.Time         // when identities are to be renewed; zero: never
 }

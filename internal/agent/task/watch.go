@@ -96,6 +96,7 @@ func (t *Task) terminate(ctx context.Context, task driver.Task, exits <-chan exi
 func (t *Task) doRestart(ctx context.Context, task driver.Task, exits <-chan exit, r *restart) (phase, time.Duration) {
 	t.mu.Lock()
 	spec := t.spec
+	t.leaving = true
 	t.mu.Unlock()
 	t.event(api.EventRestartSignaled, api.DetailRestartReason, r.reason)
 	e, ok := t.shutdownDelay(ctx, spec, exits)
@@ -176,6 +177,7 @@ func (t *Task) terminated(ctx context.Context, task driver.Task, e exit) {
 		details = append(details, api.DetailExitMessage, e.err.Error())
 	}
 	t.forget()
+	t.leave()
 	event := api.NewTaskEvent(api.EventTerminated, at, details...)
 	t.change(func(s *api.TaskState) { appendEvent(s, event) })
 
