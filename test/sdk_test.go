@@ -23,6 +23,12 @@ import (
 // devAgent starts a dev agent of its own and returns an SDK client for it.
 func devAgent(t *testing.T) *api.Client {
 	t.Helper()
+	return devAgentWith(t, "")
+}
+
+// devAgentWith is devAgent with more in its configuration.
+func devAgentWith(t *testing.T, more string) *api.Client {
+	t.Helper()
 	dir := t.TempDir()
 	var ports [3]int
 	var held []net.Listener
@@ -36,7 +42,7 @@ func devAgent(t *testing.T) *api.Client {
 	}
 	config := filepath.Join(dir, "agent.hcl")
 	text := fmt.Sprintf("ports {\n  http = %d\n  rpc = %d\n  serf = %d\n}\n", ports[0], ports[1], ports[2])
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(text+more), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	log, err := os.Create(filepath.Join(dir, "agent.log"))

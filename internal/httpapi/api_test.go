@@ -269,12 +269,18 @@ func (w *world) run(id string, count int) *api.JobRegisterResponse {
 // each, and returns their IDs.
 func (w *world) place(jobID, evalID string, n int) []string {
 	w.t.Helper()
+	return w.placeIn("", jobID, evalID, n)
+}
+
+// placeIn is place as a part of a deployment.
+func (w *world) placeIn(deployment, jobID, evalID string, n int) []string {
+	w.t.Helper()
 	var ids []string
 	for i := range n {
 		job := w.store.Snapshot().Job("default", jobID)
 		id := w.newID()
 		res := w.propose(&store.ApplyPlan{Now: start.UnixNano(), Plan: &api.Plan{EvalID: evalID, Job: job, Placements: []*api.PlanGroup{{
-			TaskGroup: "cache",
+			TaskGroup: "cache", DeploymentID: deployment,
 			Resources: &api.AllocatedResources{
 				Tasks: map[string]*api.AllocatedTaskResources{"redis": {
 					Cpu: api.AllocatedCPU{CpuShares: 100}, Memory: api.AllocatedMemory{MemoryMB: 64},

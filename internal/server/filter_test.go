@@ -59,3 +59,52 @@ func TestFilter(t *testing.T) {
 		}
 	}
 }
+
+// Selectors reach everywhere into an object, and one that leads nowhere names
+// the member that is wrong and the nearest there is at that place.
+func TestSelectorsReachTheFullObject(t *testing.T) {
+	full, bare := fullAlloc(), &api.Allocation{}
+	for _, expr := range []string{
+		`Job.TaskGroups.0.Name == "cache"`, `Job.TaskGroups.0.Tasks.0.Driver == "docker"`, `Job.TaskGroups.0.Tasks.0.Config.image == "redis"`,
+		`any Job.TaskGroups as g { any g.Tasks as t { t.Name == "redis" } }`, `Job.Meta.team == "a"`, `Job.Meta["a.b"] == "c"`, `"team" in Job.Meta`, `Job.Priority == 50`,
+		`TaskStates.redis.State == "running"`, `TaskStates.redis.Failed == false`, `TaskStates["redis"].Restarts == 0`, `TaskStates.redis.Events.0.Type == "Terminated"`,
+		`TaskStates.redis.Events.0.Details.exit_code == "1"`, `any TaskStates as name, s { s.State == "running" and name == "redis" }`,
+		`Metrics.NodesEvaluated == 3`, `Metrics.NodesAvailable.dc1 == 2`, `Metrics.ConstraintFiltered["missing drivers"] == 1`, `Metrics.ScoreMetaData.0.NormScore == 0.5`,
+		`DeploymentStatus.Healthy == true`, `DesiredTransition.Migrate == true`, `AllocatedResources.Tasks.redis.Cpu.CpuShares == 100`,
+		`RescheduleTracker.Events.0.PrevAllocID == "p"`, `NetworkStatus.Address == "127.0.0.1"`, `"x" in PreemptedAllocations`, `Job.Datacenters contains "dc1"`,
+	} {
+		match, err := newFilter[*api.Allocation](expr)
+		if err != nil {
+			t.Errorf("%s: %v", expr, err)
+		} else if !match(full) || match(bare) {
+			t.Errorf("%s: %t of the full object, %t of the bare one", expr, match(full), match(bare))
+		}
+	}
+	for expr, parts := range map[string][]string{
+		`ClientStat == "x"`:                                    {`"ClientStat"`, `"ClientStatus"`},
+		`clientstatus == "x"`:                                  {`"clientstatus"`, `"ClientStatus"`},
+		`Job.TaskGroup.0.Name == "x"`:                          {`"Job.TaskGroup.0.Name"`, `"TaskGroup"`, `"TaskGroups"`},
+		`Job.TaskGroups.first.Name == "x"`:                     {`"first"`, `position`},
+		`Job.TaskGroups.0.Tasks.0.Drivr == "x"`:                {`"Drivr"`, `"Driver"`},
+		`TaskStates.redis.Stat == "x"`:                         {`"Stat"`, `"State"`},
+		`TaskStates.redis.Events.0.DisplayMesage == "x"`:       {`"DisplayMesage"`},
+		`Metrics.NodesEvaluate == 1`:                           {`"NodesEvaluate"`, `"NodesEvaluated"`},
+		`Metrics.NodesAvailable.dc1.x == 1`:                    {`"Metrics.NodesAvailable.dc1"`, `has no members`},
+		`any Job.TaskGroups as g { Nope == "x" }`:              {`"Nope"`},
+		`all Job.TaskGroupz as g { g.Name == "x" }`:            {`"TaskGroupz"`, `"TaskGroups"`},
+		`DeploymentStatus.Helthy == true`:                      {`"Helthy"`, `"Healthy"`},
+		`AllocatedResources.Tasks.redis.Cpu.CpuShare == 1`:     {`"CpuShare"`, `"CpuShares"`},
+		`ClientStatus == "running" or (not Job.Naem == "web")`: {`"Naem"`, `"Name"`},
+	} {
+		_, err := newFilter[*api.Allocation](expr)
+		if api.ErrorCode(err) != api.CodeInvalid {
+			t.Errorf("%s: %v", expr, err)
+			continue
+		}
+		for _, part := range parts {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: %v does not say %s", expr, err, part)
+			}
+		}
+	}
+}
