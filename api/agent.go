@@ -1,5 +1,7 @@
 package api
 
+import "time"
+
 // AgentMember is a server as the others see it.
 type AgentMember struct {
 	Name        string
@@ -60,6 +62,47 @@ type HostDataResponse struct {
 	AgentID  string
 	HostData *HostData `json:",omitempty"`
 }
+
+// SchedulerTypes returns what a server's workers can process: evaluations of a
+// type of jobs, and api.SchedulerCore, the upkeep, which no worker is needed
+// for.
+func SchedulerTypes() []string {
+	return []string{JobTypeService, JobTypeBatch, JobTypeSystem, JobTypeSysBatch, SchedulerCore}
+}
+
+// SchedulerCore is the collection of what is over.
+const SchedulerCore = "_core"
+
+// SchedulerWorkerConfig is how many evaluations a server processes at a time
+// while it leads, and of which types.
+type SchedulerWorkerConfig struct {
+	ServerID          string   `json:"server_id"`
+	NumSchedulers     int      `json:"num_schedulers"`
+	EnabledSchedulers []string `json:"enabled_schedulers"`
+}
+
+// SchedulerWorkers are those of a server.
+type SchedulerWorkers struct {
+	ServerID   string             `json:"server_id"`
+	Schedulers []*SchedulerWorker `json:"schedulers"`
+}
+
+// SchedulerWorker is one of them.
+type SchedulerWorker struct {
+	ID                string    `json:"id"`
+	EnabledSchedulers []string  `json:"enabled_schedulers"`
+	Started           time.Time `json:"started"`
+	Status            string    `json:"status"`
+	WorkloadStatus    string    `json:"workload_status"`
+}
+
+// What a worker is and does.
+const (
+	WorkerStarted    = "Started"
+	WorkerStopping   = "Stopping"
+	WorkerWaiting    = "WaitingToDequeue"
+	WorkerScheduling = "Scheduling"
+)
 
 // SearchRequest looks objects up by the prefix of their IDs.
 type SearchRequest struct {

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"net"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -73,6 +74,9 @@ type Server struct {
 
 	EnableEventBroker bool `key:"enable_event_broker"`
 	EventBufferSize   int  `key:"event_buffer_size"` // commands whose events are kept
+
+	NumSchedulers     int      `key:"num_schedulers"`     // evaluations that are processed at a time
+	EnabledSchedulers []string `key:"enabled_schedulers"` // of which types
 
 	HeartbeatGrace         time.Duration `key:"heartbeat_grace"`
 	MinHeartbeatTTL        time.Duration `key:"min_heartbeat_ttl"`
@@ -226,6 +230,7 @@ func Default() *Config {
 		BindAddr: "127.0.0.1",
 		Ports:    Ports{HTTP: 4646, RPC: 4647, Serf: unset},
 		Server: Server{
+			NumSchedulers: runtime.GOMAXPROCS(0), EnabledSchedulers: []string{"service", "batch", "system", "sysbatch", "_core"},
 			BootstrapExpect: 1, ServerJoin: Join{RetryInterval: 30 * time.Second}, EnableEventBroker: true, EventBufferSize: 4096,
 			HeartbeatGrace: 10 * time.Second, MinHeartbeatTTL: 10 * time.Second, MaxHeartbeatsPerSecond: 50,
 			FailoverHeartbeatTTL: 5 * time.Minute,

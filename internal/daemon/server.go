@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,6 +37,7 @@ type serverPart struct {
 	server  *server.Server
 	nodes   *link.Server
 	mux     *link.Mux
+	workers *evals.Workers
 }
 
 // buildServer opens the log and adds the parts: gossip, cluster, leader, rpc.
@@ -87,7 +89,11 @@ func (d *daemon) buildServer() error {
 			Node: c.NodeGCThreshold, Deployment: c.DeploymentGCThreshold, ACLToken: c.ACLTokenGCThreshold,
 		},
 	})
+	if s.workers, err = d.schedulerWorkers(); err != nil {
+		return err
+	}
 	useCases := server.Config{
+		Workers: s.workers,
 		Store: s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Gossip: s.gossiper(), Liveness: live, Collector: reaper, Events: s.events,
 		Keyring: s.ring, OIDCIssuer: c.OIDCIssuer, Region: d.cfg.Region, Log: d.log, Now: time.Now, NewID: api.NewID,
 	}
@@ -115,6 +121,24 @@ func (d *daemon) buildServer() error {
 	return nil
 }
 
+// schedulerWorkers are those that the configuration asks for. The upkeep needs
+// none, so a file may leave it out.
+func (d *daemon) schedulerWorkers() (*evals.Workers, error) {
+	count, types := d.cfg.Server.NumSchedulers, slices.Clone(d.cfg.Server.EnabledSchedulers)
+	if !slices.Contains(types, api.SchedulerCore) {
+		types = append(types, api.SchedulerCore)
+	}
+	if err := server.CheckSchedulerWorkers(count, types); err != nil {
+		return nil, err
+	}
+	if count == 0 {
+		d.log.Warn("server.num_schedulers is 0: while this server leads, jobs wait")
+	}
+	w := evals.NewWorkers(time.Now, api.NewID)
+	w.Set(count, types)
+	return w, nil
+}
+
 // eventRing keeps what the event stream tells, nil when it is switched off.
 func (d *daemon) eventRing() *events.Ring {
 	if !d.cfg.Server.EnableEventBroker {
@@ -128,7 +152,7 @@ func (d *daemon) eventRing() *events.Ring {
 func (d *daemon) lead(ctx context.Context, live *liveness.Liveness, reaper *reap.Reaper) error {
 	s := d.server
 	placer := plans.New(plans.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
-	dispatcher := evals.New(evals.Config{Store: s.store, Proposer: s.cluster, Planner: placer, Now: time.Now, NewID: api.NewID, Log: d.log})
+	dispatcher := evals.New(evals.Config{Workers: s.workers, Store: s.store, Proposer: s.cluster, Planner: placer, Now: time.Now, NewID: api.NewID, Log: d.log})
 	deployments := rollout.New(rollout.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
 	keeper := keys.New(keys.Config{
 		Store: s.store, Proposer: s.cluster, Maker: s.ring, Log: d.log, Now: time.Now, NewID: api.NewID,

@@ -14,7 +14,9 @@ func (a *routes) agentRoutes() []web.Route {
 		{Methods: "GET", Pattern: "/v1/agent/self", Needs: web.Region(api.CapAgentRead), Do: a.self},
 		{Methods: "GET", Pattern: "/v1/agent/health", Needs: web.Everyone(), Do: a.health},
 		{Methods: "GET", Pattern: "/v1/agent/servers", Needs: web.Region(api.CapAgentRead), Do: a.servers},
-		{Methods: "GET", Pattern: "/v1/agent/schedulers", Needs: web.Region(api.CapAgentRead), Do: a.schedulers},
+		{Methods: "GET", Pattern: "/v1/agent/schedulers", Needs: web.Region(api.CapAgentRead), Do: a.onServer(api.CapAgentRead, a.schedulers)},
+		{Methods: "GET", Pattern: "/v1/agent/schedulers/config", Needs: web.Region(api.CapAgentRead), Do: a.onServer(api.CapAgentRead, a.schedulerWorkers)},
+		{Methods: "PUT POST", Pattern: "/v1/agent/schedulers/config", Needs: web.Region(api.CapAgentWrite), Do: a.onServer(api.CapAgentWrite, a.setSchedulerWorkers)},
 		{Methods: "GET", Pattern: "/v1/agent/monitor", Needs: web.Region(api.CapAgentRead), Raw: a.onAgent(api.CapAgentRead)},
 		{Methods: "GET", Pattern: "/v1/agent/pprof/{id}", Needs: web.Region(api.CapAgentWrite), Raw: a.debugging(a.onAgent(api.CapAgentWrite))},
 		{Methods: "GET", Pattern: "/v1/agent/host", Needs: web.Region(api.CapAgentRead), Raw: a.debugging(a.onAgent(api.CapAgentRead))},
@@ -67,16 +69,4 @@ func (a *routes) servers(r *http.Request) (any, error) {
 		return nil, &api.Error{Code: api.CodeUnsupported, Message: "this agent has no node and so no list of servers"}
 	}
 	return orEmpty(addresses), nil
-}
-
-// schedulers lists the scheduling workers. There are none to configure: the
-// leader has one placer, and what runs in parallel follows the cores.
-func (a *routes) schedulers(r *http.Request) (any, error) {
-	if err := a.allowed(r, api.CapAgentRead); err != nil {
-		return nil, err
-	}
-	if a.Server == nil {
-		return nil, &api.Error{Code: api.CodeInvalid, Message: "Server only endpoint"}
-	}
-	return map[string]any{"server_id": a.Agent.Self().Member.Name, "schedulers": []struct{}{}}, nil
 }

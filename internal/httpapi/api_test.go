@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/control/evals"
 	"github.com/drover-org/drover/internal/events"
 	"github.com/drover-org/drover/internal/httpapi"
 	"github.com/drover-org/drover/internal/keyring"
@@ -115,7 +116,8 @@ func (w *world) build(t testing.TB, change ...func(*httpapi.Config)) {
 	}
 	w.keys = keyring.NewRing(own, w.store, func() time.Time { return start })
 	w.server = server.New(server.Config{
-		Store: w.store, Proposer: w.log, Cluster: w, Liveness: w, Collector: w, Authorizer: w.auth, Events: w.ring, Region: "global", Keyring: w.keys,
+		Workers: evals.NewWorkers(func() time.Time { return start }, api.NewID),
+		Store:   w.store, Proposer: w.log, Cluster: w, Liveness: w, Collector: w, Authorizer: w.auth, Events: w.ring, Region: "global", Keyring: w.keys,
 		Drivers: []string{"raw_exec", "docker"}, Log: quiet, Now: func() time.Time { return start }, NewID: w.newID,
 	})
 	w.node = &fakeNode{id: nodeID}

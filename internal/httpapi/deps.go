@@ -196,6 +196,9 @@ type Operator interface {
 	FuzzySearch(ctx context.Context, opts api.ListOptions, req *api.FuzzySearchRequest) (*api.FuzzySearchResponse, error)
 	SchedulerConfig(ctx context.Context, opts api.ListOptions) (*api.SchedulerConfiguration, api.Meta, error)
 	SetSchedulerConfig(ctx context.Context, token string, cfg *api.SchedulerConfiguration, cas bool) (updated bool, index uint64, err error)
+	SchedulerWorkers(ctx context.Context, token string) ([]*api.SchedulerWorker, error)
+	SchedulerWorkerConfig(ctx context.Context, token string) (*api.SchedulerWorkerConfig, error)
+	SetSchedulerWorkerConfig(ctx context.Context, token string, c *api.SchedulerWorkerConfig) error
 	CollectGarbage(ctx context.Context, token string) error
 	Leader() string
 	Peers() []string

@@ -38,11 +38,13 @@ const everybody = "nrwom"
 // matrix has a row for every row of the route table. $job, $alloc and so on
 // stand for objects.
 var matrix = map[string]matrixRow{
-	"GET /v1/agent/self":       {allow: "om"},
-	"GET /v1/agent/health":     {allow: everybody},
-	"GET /v1/agent/servers":    {allow: "om"},
-	"GET /v1/agent/schedulers": {allow: "om"},
-	"GET /v1/agent/monitor":    {allow: "om"},
+	"GET /v1/agent/self":                   {allow: "om"},
+	"GET /v1/agent/health":                 {allow: everybody},
+	"GET /v1/agent/servers":                {allow: "om"},
+	"GET /v1/agent/schedulers":             {allow: "om"},
+	"GET /v1/agent/schedulers/config":      {allow: "om"},
+	"PUT POST /v1/agent/schedulers/config": {allow: "om", body: `{"num_schedulers": 1, "enabled_schedulers": ["_core"]}`},
+	"GET /v1/agent/monitor":                {allow: "om"},
 
 	"GET /v1/agent/pprof/{id}": {allow: "om"},
 	"GET /v1/agent/host":       {allow: "om"},

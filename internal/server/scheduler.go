@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/store"
@@ -36,6 +38,60 @@ func (s *Server) SetSchedulerConfig(ctx context.Context, token string, cfg *api.
 	}
 	updated, _ = res.Value.(bool)
 	return updated, res.Index, nil
+}
+
+// maxWorkers is more than any machine has processors to gain from.
+const maxWorkers = 256
+
+// SchedulerWorkers lists the workers of this server.
+func (s *Server) SchedulerWorkers(ctx context.Context, token string) ([]*api.SchedulerWorker, error) {
+	if err := s.authorize(ctx, token, api.CapAgentRead, ""); err != nil {
+		return nil, err
+	}
+	return s.cfg.Workers.List(), nil
+}
+
+// SchedulerWorkerConfig reads how many workers this server has, and for what.
+func (s *Server) SchedulerWorkerConfig(ctx context.Context, token string) (*api.SchedulerWorkerConfig, error) {
+	if err := s.authorize(ctx, token, api.CapAgentRead, ""); err != nil {
+		return nil, err
+	}
+	out := &api.SchedulerWorkerConfig{}
+	out.NumSchedulers, out.EnabledSchedulers = s.cfg.Workers.Setting()
+	return out, nil
+}
+
+// SetSchedulerWorkerConfig changes the workers of this server until it ends.
+func (s *Server) SetSchedulerWorkerConfig(ctx context.Context, token string, c *api.SchedulerWorkerConfig) error {
+	if err := s.authorize(ctx, token, api.CapAgentWrite, ""); err != nil {
+		return err
+	}
+	if err := CheckSchedulerWorkers(c.NumSchedulers, c.EnabledSchedulers); err != nil {
+		return err
+	}
+	s.cfg.Workers.Set(c.NumSchedulers, c.EnabledSchedulers)
+	s.cfg.Log.Info("scheduling workers changed", "num_schedulers", c.NumSchedulers, "enabled_schedulers", strings.Join(c.EnabledSchedulers, " "))
+	return nil
+}
+
+// CheckSchedulerWorkers says what is wrong with a number of workers and what
+// they are for.
+func CheckSchedulerWorkers(count int, types []string) error {
+	if count < 0 || count > maxWorkers {
+		return api.Errorf(api.CodeInvalid, "num_schedulers is %d: it must be from 0, with which this server schedules nothing, to %d", count, maxWorkers)
+	}
+	for i, t := range types {
+		if !slices.Contains(api.SchedulerTypes(), t) {
+			return api.Errorf(api.CodeInvalid, "enabled_schedulers: %q is none of %s", t, strings.Join(api.SchedulerTypes(), ", "))
+		}
+		if slices.Contains(types[:i], t) {
+			return api.Errorf(api.CodeInvalid, "enabled_schedulers: %q is there twice", t)
+		}
+	}
+	if !slices.Contains(types, api.SchedulerCore) {
+		return api.Errorf(api.CodeInvalid, "enabled_schedulers must have %q, without which nothing that is over would be removed", api.SchedulerCore)
+	}
+	return nil
 }
 
 // CollectGarbage removes everything that may go now, whatever its age.

@@ -21,6 +21,7 @@ type Config struct {
 	Liveness   Liveness
 	Collector  Collector
 	Keyring    Keyring
+	Workers    Workers
 	Authorizer Authorizer   // nil: everybody may do everything
 	Events     *events.Ring // what the store publishes to; nil: there are no event streams
 	ACL        *ACL         // nil: there are no policies and tokens
@@ -56,6 +57,13 @@ type Liveness interface {
 	Beat(nodeID string) (ttl time.Duration, err error)
 	// Gone notes that a node's connection ended.
 	Gone(nodeID string)
+}
+
+// Workers process evaluations while this server leads.
+type Workers interface {
+	List() []*api.SchedulerWorker
+	Setting() (count int, types []string)
+	Set(count int, types []string)
 }
 
 // Collector removes what is over.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -34,6 +33,7 @@ type Config struct {
 	After    func(time.Duration) <-chan time.Time // nil: time.After
 	NewID    func() string
 	Log      *slog.Logger
+	Workers  *Workers // nil: as many as Go uses processors
 }
 
 const (
@@ -58,7 +58,6 @@ const (
 // Loop dispatches evaluations. Make it with New.
 type Loop struct {
 	Config
-	reconciling chan struct{} // a slot per processor
 	inFlight    map[api.NamespacedID]struct{}
 	retries     map[string]retry // by evaluation ID
 	shaken      uint64           // index at which a plan last lost room it had been given
@@ -82,10 +81,10 @@ func New(cfg Config) *Loop {
 	if cfg.After == nil {
 		cfg.After = time.After
 	}
-	return &Loop{
-		Config: cfg, reconciling: make(chan struct{}, runtime.GOMAXPROCS(0)),
-		inFlight: map[api.NamespacedID]struct{}{}, retries: map[string]retry{},
+	if cfg.Workers == nil {
+		cfg.Workers = NewWorkers(cfg.Now, cfg.NewID)
 	}
+	return &Loop{Config: cfg, inFlight: map[api.NamespacedID]struct{}{}, retries: map[string]retry{}}
 }
 
 // Run dispatches until ctx ends and then waits for what is in flight. It
@@ -108,6 +107,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			}
 		}
 		watch := l.Store.Watch(store.KeyEvals(), store.KeyFreed(), store.KeySchedulerConfig())
+		workers := l.Workers.Changed()
 		start, next := l.ready(l.Store.Snapshot())
 		for _, c := range start {
 			if len(l.inFlight) >= maxInFlight {
@@ -125,6 +125,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		select {
 		case <-watch.C():
+		case <-workers:
 		case <-timer:
 		case o := <-done:
 			l.settle(ctx, o)
@@ -179,7 +180,7 @@ func (l *Loop) ready(snap *store.Snapshot) (start []*candidate, next time.Time) 
 	if snap.SchedulerConfig().PauseEvalBroker {
 		return nil, time.Time{}
 	}
-	now := l.Now()
+	now, types := l.Now(), l.Workers.takes()
 	later := func(t time.Time) {
 		if next.IsZero() || t.Before(next) {
 			next = t
@@ -188,7 +189,7 @@ func (l *Loop) ready(snap *store.Snapshot) (start []*candidate, next time.Time) 
 	byJob := map[api.NamespacedID]*candidate{}
 	for e := range snap.EvalsOpen() { // oldest first
 		key := api.NamespacedID{Namespace: e.Namespace, ID: e.JobID}
-		if _, busy := l.inFlight[key]; busy {
+		if _, busy := l.inFlight[key]; busy || !slices.Contains(types, e.Type) {
 			continue
 		}
 		if r := l.retries[e.ID]; r.notUntil.After(now) {
@@ -254,16 +255,15 @@ func (l *Loop) process(ctx context.Context, c *candidate) (late bool, err error)
 	return late, fmt.Errorf("a part of the plan came too late %d times in a row", maxRounds)
 }
 
-// reconcile compares what a job wants with what there is, when a processor is
+// reconcile compares what a job wants with what there is, when a worker is
 // free.
 func (l *Loop) reconcile(ctx context.Context, e *api.Evaluation) (w *sched.Work, err error) {
-	select {
-	case l.reconciling <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	worker, err := l.Workers.acquire(ctx)
+	if err != nil {
+		return nil, err
 	}
 	defer func() {
-		<-l.reconciling
+		l.Workers.release(worker)
 		if p := recover(); p != nil {
 			l.Log.Error("scheduling panicked", "eval", e.ID, "job", e.JobID, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("internal error while scheduling: %v", p)
