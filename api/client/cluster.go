@@ -240,6 +240,26 @@ func (n Nodes) Stats(ctx context.Context, id string) (*api.HostStats, error) {
 	return out, err
 }
 
+// Identity returns what a node's own identity says.
+func (n Nodes) Identity(ctx context.Context, id string) (*api.NodeIdentityClaims, error) {
+	out := new(api.NodeIdentityClaims)
+	_, err := n.c.call(ctx, http.MethodGet, "/v1/client/identity", url.Values{"node_id": {id}}, nil, out)
+	return out, err
+}
+
+// RenewIdentity makes a node ask for a new identity.
+func (n Nodes) RenewIdentity(ctx context.Context, id string) error {
+	_, err := n.c.call(ctx, http.MethodPost, "/v1/client/identity/renew", url.Values{"node_id": {id}}, nil, nil)
+	return err
+}
+
+// Introduce makes the token by which a new node joins.
+func (n Nodes) Introduce(ctx context.Context, req *api.NodeIntroduction) (*api.NodeIntroductionToken, error) {
+	out := new(api.NodeIntroductionToken)
+	_, err := n.c.call(ctx, http.MethodPost, "/v1/acl/identity/client-introduction-token", nil, req, out)
+	return out, err
+}
+
 // SetEligible says whether new allocations may be placed on a node.
 func (n Nodes) SetEligible(ctx context.Context, id string, eligible bool) (*api.NodeUpdateResponse, error) {
 	req := &api.NodeEligibilityRequest{NodeID: id, Eligibility: api.NodeIneligible}

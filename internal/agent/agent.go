@@ -36,6 +36,11 @@ type Link interface {
 	// time of their last answer and how long it holds. It is zero before the
 	// first answer.
 	InTouch() time.Time
+	// IdentityClaims returns what the node's own identity says. It waits for
+	// the first one until ctx ends.
+	IdentityClaims(ctx context.Context) (map[string]any, error)
+	// RenewIdentity asks the servers for another one.
+	RenewIdentity()
 }
 
 // Config is what an Agent needs.

@@ -32,6 +32,8 @@ func (a *Agent) newHandler() http.Handler {
 		{Methods: "GET PUT POST", Pattern: "/v1/client/gc", Do: a.collectNode},
 		{Methods: "GET", Pattern: "/v1/client/metadata", Do: a.readMeta},
 		{Methods: "PUT POST", Pattern: "/v1/client/metadata", Do: a.writeMeta},
+		{Methods: "GET", Pattern: "/v1/client/identity", Do: a.showIdentity},
+		{Methods: "PUT POST", Pattern: "/v1/client/identity/renew", Do: a.renewIdentity},
 		{Methods: "GET", Pattern: files + "ls/{id}", Do: a.listFiles},
 		{Methods: "GET", Pattern: files + "stat/{id}", Do: a.statFile},
 		{Methods: "GET", Pattern: files + "cat/{id}", Raw: raw(a.catFile)},

@@ -29,7 +29,7 @@ type server struct {
 	stopped int
 }
 
-func (s *server) RegisterNode(_ context.Context, n *api.Node) (time.Duration, error) {
+func (s *server) RegisterNode(_ context.Context, n *api.Node, _ string) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nodes[n.ID] = n
@@ -82,6 +82,8 @@ func (s *server) WatchNode(ctx context.Context, nodeID string, send func(link.As
 	<-ctx.Done()
 	return nil
 }
+
+func (s *server) SignNode(context.Context, string, string, bool) (string, error) { return "", nil }
 
 func (s *server) SignIdentities(context.Context, string, string, string) ([]*api.SignedIdentity, error) {
 	return nil, api.Errorf(api.CodeUnsupported, "simulated tasks have no identities")

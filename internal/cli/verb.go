@@ -38,7 +38,7 @@ func verbs() []*verb {
 		allocStopVerb(), allocRestartVerb(), allocSignalVerb(),
 		eventsVerb(), agentMonitorVerb(), evalListVerb(), evalStatusVerb(),
 		deploymentListVerb(), deploymentStatusVerb(), deploymentPromoteVerb(), deploymentFailVerb(), deploymentPauseVerb(), deploymentResumeVerb(),
-		nodeStatusVerb(), nodeEligibilityVerb(),
+		nodeStatusVerb(), nodeEligibilityVerb(), nodeIdentityGetVerb(), nodeIdentityRenewVerb(), nodeIntroCreateVerb(),
 		namespaceApplyVerb(), namespaceListVerb(), namespaceStatusVerb(), namespaceInspectVerb(), namespaceDeleteVerb(),
 		auditVerifyVerb(),
 		statusVerb(), serverMembersVerb(), serverJoinVerb(), serverForceLeaveVerb(), systemGCVerb(), operatorAPIVerb(),

@@ -91,10 +91,19 @@ type Server struct {
 	DeploymentGCThreshold time.Duration `key:"deployment_gc_threshold"`
 	ACLTokenGCThreshold   time.Duration `key:"acl_token_gc_threshold"`
 
+	Introduction Introduction `key:"client_introduction"`
+
 	RootKeyRotationThreshold time.Duration `key:"root_key_rotation_threshold"`
 	RootKeyGCInterval        time.Duration `key:"root_key_gc_interval"`
 	RootKeyGCThreshold       time.Duration `key:"root_key_gc_threshold"`
 	OIDCIssuer               string        `key:"oidc_issuer"` // URL
+}
+
+// Introduction says what new nodes have to show.
+type Introduction struct {
+	Enforcement string        `key:"enforcement"`          // none, warn or strict
+	DefaultTTL  time.Duration `key:"default_identity_ttl"` // of a token
+	MaxTTL      time.Duration `key:"max_identity_ttl"`
 }
 
 // ACL is access control.
@@ -237,6 +246,7 @@ func Default() *Config {
 			JobGCInterval:        5 * time.Minute, JobGCThreshold: 4 * time.Hour, EvalGCThreshold: time.Hour,
 			BatchEvalGCThreshold: 24 * time.Hour, NodeGCThreshold: 24 * time.Hour, DeploymentGCThreshold: time.Hour,
 			ACLTokenGCThreshold:      time.Hour,
+			Introduction:             Introduction{Enforcement: "warn", DefaultTTL: 5 * time.Minute, MaxTTL: 30 * time.Minute},
 			RootKeyRotationThreshold: 720 * time.Hour, RootKeyGCInterval: 10 * time.Minute, RootKeyGCThreshold: time.Hour,
 		},
 		ACL: ACL{MinTokenTTL: time.Minute, MaxTokenTTL: 24 * time.Hour},

@@ -199,7 +199,6 @@ func TestMistakesNameTheirPlace(t *testing.T) {
 		"variable":         {"data_dir = foo\n", `a.hcl:1`},
 		"security: acl":    {"acl {\n replication_token = \"x\"\n}\n", `a.hcl:2: "acl.replication_token" can't be honoured: tokens and policies are not copied`},
 		"security: gossip": {"server {\n encrypt = \"abc\"\n}\n", `server.encrypt must be 16, 24 or 32 bytes in base64`},
-		"security: intro":  {"server {\n client_introduction {\n enforcement = \"strict\"\n}\n}\n", `a.hcl:3`},
 		"json line":        {"{\n \"client\": {\n  \"enabledd\": true\n }\n}", `a.hcl:3: unknown key "client.enabledd": did you mean "enabled"?`},
 		"json syntax":      {"{\n \"client\": \n", `a.hcl:`},
 	} {

@@ -126,8 +126,8 @@ func Keys() []Key {
 	add("server", Warns, "there is no such object to collect yet", `csi_volume_claim_gc_interval csi_volume_claim_gc_threshold csi_plugin_gc_threshold`)
 	add("server", Warns, "one-time tokens that have expired go at every job_gc_interval", "one_time_token_gc_interval")
 	add("server", Warns, "a server starts in well under a second", "start_timeout")
-	t = append(t, Key{"server.client_introduction.enforcement", Refused, "nodes are not introduced by tokens yet: keep the rpc port in a private network", []string{"none", "warn"}})
-	add("server", Warns, "nodes are not introduced by tokens yet", "client_introduction.default_identity_ttl client_introduction.max_identity_ttl")
+	add("server", Works, "new nodes without an introduction token: `none` lets them in, `warn` logs it, `strict` refuses them ([how](security/nodes.md))", "client_introduction.enforcement")
+	add("server", Works, "life of an introduction token, 5m; the longest that may be asked for, 30m", "client_introduction.default_identity_ttl client_introduction.max_identity_ttl")
 	add("server", Warns, "no licence is needed", "license_path license_env")
 
 	add("acl", Works, "", "enabled token_min_expiration_ttl token_max_expiration_ttl")

@@ -198,6 +198,12 @@ func (s *Server) validate(bad func(string, ...any)) {
 	if min(s.JobGCThreshold, s.EvalGCThreshold, s.BatchEvalGCThreshold, s.NodeGCThreshold, s.DeploymentGCThreshold, s.ACLTokenGCThreshold) < 0 {
 		bad("server: thresholds of collection must not be negative")
 	}
+	if i := s.Introduction; i.Enforcement != "none" && i.Enforcement != "warn" && i.Enforcement != "strict" {
+		bad("server.client_introduction.enforcement %q must be none, warn or strict", i.Enforcement)
+	}
+	if i := s.Introduction; i.DefaultTTL < time.Second || i.MaxTTL < i.DefaultTTL {
+		bad("server.client_introduction.default_identity_ttl %v and max_identity_ttl %v must be a second or more and in this order", i.DefaultTTL, i.MaxTTL)
+	}
 	if s.RootKeyRotationThreshold < minKeyLife {
 		bad("server.root_key_rotation_threshold %v must be %v or more", s.RootKeyRotationThreshold, minKeyLife)
 	}

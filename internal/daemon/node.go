@@ -56,6 +56,10 @@ func (d *daemon) buildNode() error {
 	if err != nil {
 		return errors.Join(err, drivers.close())
 	}
+	introduction, err := d.introduction(a)
+	if err != nil {
+		return errors.Join(err, drivers.close())
+	}
 	servers := d.cfg.ServerAddresses()
 	if d.rpcAddr != "" {
 		// Its own server, through the same door as any other node.
@@ -63,6 +67,7 @@ func (d *daemon) buildNode() error {
 	}
 	n := link.NewNode(link.NodeConfig{
 		Servers: servers, TLS: d.dialer().TLS, Log: d.log, Node: a.Node, Handler: d.process().Beside(a.Handler()),
+		Introduction: introduction, Identity: localdb.IdentityToken{Dir: d.dirs.client},
 		OnAssign: func(as link.Assignment) { a.Assign(as.Full, as.Allocs, as.Gone) },
 	})
 	a.Connect(n)
@@ -77,6 +82,32 @@ func (d *daemon) buildNode() error {
 		part{"agent", a.Run},
 	)
 	return nil
+}
+
+// introductionVar is where a node that starts finds the token by which it
+// joins. It goes no further than the servers.
+const introductionVar = "NOMAD_CLIENT_INTRO_TOKEN"
+
+// introduction is how the node joins when it is new: with a token that
+// somebody gave it, or by the server in its own process.
+func (d *daemon) introduction(a *agent.Agent) (func(context.Context) string, error) {
+	token := strings.TrimSpace(os.Getenv(introductionVar))
+	if token == "" {
+		var err error
+		if token, err = localdb.LoadIntroduction(d.dirs.client); err != nil {
+			return nil, err
+		}
+	}
+	return func(ctx context.Context) string {
+		if token != "" || d.server == nil {
+			return token
+		}
+		own, err := d.server.server.OwnIntroduction(ctx, a.Node())
+		if err != nil {
+			d.log.Debug("the node is not introduced", "error", err) // tried again with the next connection
+		}
+		return own
+	}, nil
 }
 
 // drivers are those of this node.

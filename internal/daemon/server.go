@@ -93,8 +93,9 @@ func (d *daemon) buildServer() error {
 		return err
 	}
 	useCases := server.Config{
-		Workers: s.workers,
-		Store: s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Gossip: s.gossiper(), Liveness: live, Collector: reaper, Events: s.events,
+		Workers:      s.workers,
+		Introduction: server.Introduction{Enforcement: c.Introduction.Enforcement, DefaultTTL: c.Introduction.DefaultTTL, MaxTTL: c.Introduction.MaxTTL},
+		Store:        s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Gossip: s.gossiper(), Liveness: live, Collector: reaper, Events: s.events,
 		Keyring: s.ring, OIDCIssuer: c.OIDCIssuer, Region: d.cfg.Region, Log: d.log, Now: time.Now, NewID: api.NewID,
 	}
 	if d.cfg.ACL.Enabled {

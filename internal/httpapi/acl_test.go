@@ -67,8 +67,8 @@ func newSecuredAt(t *testing.T, now func() time.Time) *secured {
 	s.propose(&store.PutRootKey{Key: key, Now: start.UnixNano()})
 	s.resolver = auth.New(auth.Config{Store: s.store, Sealer: s.keys, Log: quiet, Now: now})
 	s.server = server.New(server.Config{
-		Workers: evals.NewWorkers(func() time.Time { return start }, api.NewID),
-		Store:   s.store, Proposer: s.log, Cluster: s, Liveness: s, Collector: s, Authorizer: s.resolver, Region: "global", Keyring: s.keys,
+		Workers: evals.NewWorkers(func() time.Time { return start }, api.NewID), Introduction: server.Introduction{DefaultTTL: time.Minute, MaxTTL: time.Hour},
+		Store: s.store, Proposer: s.log, Cluster: s, Liveness: s, Collector: s, Authorizer: s.resolver, Region: "global", Keyring: s.keys,
 		Drivers: []string{"raw_exec", "docker"}, Log: quiet, Now: now, NewID: api.NewID,
 		ACL: &server.ACL{
 			Logins: sso.New(now),

@@ -116,8 +116,8 @@ func (w *world) build(t testing.TB, change ...func(*httpapi.Config)) {
 	}
 	w.keys = keyring.NewRing(own, w.store, func() time.Time { return start })
 	w.server = server.New(server.Config{
-		Workers: evals.NewWorkers(func() time.Time { return start }, api.NewID),
-		Store:   w.store, Proposer: w.log, Cluster: w, Liveness: w, Collector: w, Authorizer: w.auth, Events: w.ring, Region: "global", Keyring: w.keys,
+		Workers: evals.NewWorkers(func() time.Time { return start }, api.NewID), Introduction: server.Introduction{DefaultTTL: time.Minute, MaxTTL: time.Hour},
+		Store: w.store, Proposer: w.log, Cluster: w, Liveness: w, Collector: w, Authorizer: w.auth, Events: w.ring, Region: "global", Keyring: w.keys,
 		Drivers: []string{"raw_exec", "docker"}, Log: quiet, Now: func() time.Time { return start }, NewID: w.newID,
 	})
 	w.node = &fakeNode{id: nodeID}
@@ -129,7 +129,7 @@ func (w *world) build(t testing.TB, change ...func(*httpapi.Config)) {
 		f(&cfg)
 	}
 	w.serve(cfg)
-	if _, err := w.server.RegisterNode(t.Context(), testNode(nodeID)); err != nil {
+	if _, err := w.server.RegisterNode(t.Context(), testNode(nodeID), ""); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -184,7 +184,7 @@ func testNode(id string) *api.Node {
 
 func (w *world) register(id string) {
 	w.t.Helper()
-	if _, err := w.server.RegisterNode(w.t.Context(), testNode(id)); err != nil {
+	if _, err := w.server.RegisterNode(w.t.Context(), testNode(id), ""); err != nil {
 		w.t.Fatal(err)
 	}
 }

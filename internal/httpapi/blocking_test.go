@@ -477,7 +477,7 @@ func TestAddressOfANodeIsFresh(t *testing.T) {
 	for _, ip := range []string{"10.0.0.1", "10.0.0.2"} {
 		n := testNode(nodeID)
 		n.NodeResources.Networks = []*api.NetworkResource{{Device: "eth0", IP: ip}}
-		if _, err := w.server.RegisterNode(t.Context(), n); err != nil {
+		if _, err := w.server.RegisterNode(t.Context(), n, ""); err != nil {
 			t.Fatal(err)
 		}
 		if _, body, _ := w.call("GET", "/v1/allocation/"+id, ""); !strings.Contains(body, `"Address":"`+ip+`"`) {

@@ -29,6 +29,8 @@ func (a *routes) clientRoutes() []web.Route {
 		{Methods: "GET", Pattern: fs + "logs/{id}", Raw: a.onAlloc(api.CapReadLogs), Needs: web.Object(api.CapReadLogs)},
 		{Methods: "GET", Pattern: "/v1/client/stats", Raw: a.onNode(api.CapNodeRead), Needs: web.Region(api.CapNodeRead)},
 		{Methods: "GET PUT POST", Pattern: "/v1/client/gc", Raw: a.onNode(api.CapNodeWrite), Needs: web.Region(api.CapNodeWrite)},
+		{Methods: "GET", Pattern: "/v1/client/identity", Raw: a.onNode(api.CapNodeRead), Needs: web.Region(api.CapNodeRead)},
+		{Methods: "PUT POST", Pattern: "/v1/client/identity/renew", Raw: a.onNodeOfBody(a.onNode(api.CapNodeWrite)), Needs: web.Region(api.CapNodeWrite)},
 		{Methods: "GET", Pattern: "/v1/client/metadata", Raw: a.onNode(api.CapNodeRead), Needs: web.Region(api.CapNodeRead)},
 		{Methods: "POST", Pattern: "/v1/client/metadata", Raw: a.onNode(api.CapNodeWrite), Needs: web.Region(api.CapNodeWrite)},
 	}
@@ -79,6 +81,29 @@ func (a *routes) onNode(c api.Capability) http.Handler {
 		default:
 			a.checkedNode(w, r, c, id, true)
 		}
+	})
+}
+
+// onNodeOfBody makes a handler of a request whose body may name the node
+// instead of the query.
+func (a *routes) onNodeOfBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		var body struct{ NodeID string }
+		if _, err := web.Decode(r, &body); err != nil {
+			web.WriteError(w, err)
+			return
+		}
+		inner := r.Clone(r.Context())
+		inner.Body, inner.ContentLength = http.NoBody, 0
+		if query := inner.URL.Query(); body.NodeID != "" && query.Get("node_id") == "" {
+			query.Set("node_id", body.NodeID)
+			inner.URL.RawQuery = query.Encode()
+		}
+		next.ServeHTTP(w, inner)
 	})
 }
 

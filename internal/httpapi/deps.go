@@ -74,6 +74,7 @@ type Server interface {
 	Locator
 	ACL
 	SSO
+	Introductions
 }
 
 // Events streams what happens.
@@ -238,6 +239,11 @@ type ACL interface {
 	ExplainACL(ctx context.Context, token, accessor string, asks []api.ACLAsk) (*api.ACLExplanation, error)
 	AddOneTimeToken(ctx context.Context, token string) (*api.OneTimeToken, uint64, error)
 	ExchangeOneTimeToken(ctx context.Context, secret string) (*api.ACLToken, uint64, error)
+}
+
+// Introductions let new nodes join.
+type Introductions interface {
+	IntroduceNode(ctx context.Context, token string, req *api.NodeIntroduction) (jwt string, err error)
 }
 
 // Keyring reads and changes the root keys.

@@ -75,6 +75,8 @@ var matrix = map[string]matrixRow{
 	"GET /v1/client/fs/stream/{id}":               {allow: "wm"},
 	"GET /v1/client/stats":                        {allow: "om"},
 	"GET PUT POST /v1/client/gc":                  {allow: "om"},
+	"GET /v1/client/identity":                     {allow: "om"},
+	"PUT POST /v1/client/identity/renew":          {allow: "om"},
 	"GET /v1/client/metadata":                     {allow: "om"},
 	"POST /v1/client/metadata":                    {allow: "om", body: `{"Meta": {"a": "b"}}`},
 
@@ -162,40 +164,41 @@ var matrix = map[string]matrixRow{
 	"GET /v1/operator/license":                      {allow: everybody},
 	"PUT POST /v1/system/gc":                        {allow: "m"},
 
-	"PUT POST /v1/acl/bootstrap":              {allow: everybody},
-	"GET /v1/acl/policies":                    {allow: everybody}, // the own ones
-	"GET /v1/acl/policy/self":                 {allow: everybody},
-	"GET /v1/acl/policy/{id}":                 {allow: "m"}, // another's
-	"PUT POST /v1/acl/policy/{id}":            {allow: "m", body: `{"Rules": "node { policy = \"read\" }"}`},
-	"DELETE /v1/acl/policy/{id}":              {allow: "m"},
-	"GET /v1/acl/tokens":                      {allow: "m"},
-	"PUT POST /v1/acl/token":                  {allow: "m", body: `{"Type": "management"}`},
-	"GET /v1/acl/token/self":                  {allow: "rwom"},
-	"GET /v1/acl/token/{id}":                  {allow: "m"}, // another's
-	"PUT POST /v1/acl/token/{id}":             {allow: "m", body: `{"Name": "x", "Type": "client", "Policies": ["other"]}`},
-	"DELETE /v1/acl/token/{id}":               {allow: "m"},
-	"PUT POST /v1/acl/token/onetime":          {allow: "rwom"},
-	"PUT POST /v1/acl/token/onetime/exchange": {allow: "", body: `{"OneTimeSecretID": "x"}`}, // a secret that is none
-	"GET /v1/acl/roles":                       {allow: everybody},
-	"PUT POST /v1/acl/role":                   {allow: "m", body: `{"Name": "x", "Policies": [{"Name": "other"}]}`},
-	"GET /v1/acl/role/{id}":                   {allow: "m"}, // another's
-	"GET /v1/acl/role/name/{id}":              {allow: "m"},
-	"PUT POST /v1/acl/role/{id}":              {allow: "m", body: `{"Name": "x", "Policies": [{"Name": "other"}]}`},
-	"DELETE /v1/acl/role/{id}":                {allow: "m"},
-	"GET /v1/acl/auth-methods":                {allow: everybody}, // for login pages
-	"PUT POST /v1/acl/auth-method":            {allow: "m", body: `{"Name": "x"}`},
-	"GET /v1/acl/auth-method/{id}":            {allow: "m"},
-	"PUT POST /v1/acl/auth-method/{id}":       {allow: "m", body: `{"Type": "JWT"}`},
-	"DELETE /v1/acl/auth-method/{id}":         {allow: "m"},
-	"GET /v1/acl/binding-rules":               {allow: "m"},
-	"PUT POST /v1/acl/binding-rule":           {allow: "m", body: `{"BindType": "management"}`},
-	"GET /v1/acl/binding-rule/{id}":           {allow: "m"},
-	"PUT POST /v1/acl/binding-rule/{id}":      {allow: "m", body: `{"BindType": "management"}`},
-	"DELETE /v1/acl/binding-rule/{id}":        {allow: "m"},
-	"PUT POST /v1/acl/login":                  {allow: "", body: `{"AuthMethodName": "jwt", "LoginToken": "x"}`}, // a token that is none
-	"PUT POST /v1/acl/oidc/auth-url":          {allow: everybody, body: `{"RedirectURI": "x"}`},
-	"PUT POST /v1/acl/oidc/complete-auth":     {allow: everybody, body: `{"State": "x"}`},
-	"PUT POST /v1/acl/explain":                {allow: everybody, body: `{"Capability": "node:read"}`}, // about oneself
+	"PUT POST /v1/acl/identity/client-introduction-token": {allow: "om", body: `{}`},
+	"PUT POST /v1/acl/bootstrap":                          {allow: everybody},
+	"GET /v1/acl/policies":                                {allow: everybody}, // the own ones
+	"GET /v1/acl/policy/self":                             {allow: everybody},
+	"GET /v1/acl/policy/{id}":                             {allow: "m"}, // another's
+	"PUT POST /v1/acl/policy/{id}":                        {allow: "m", body: `{"Rules": "node { policy = \"read\" }"}`},
+	"DELETE /v1/acl/policy/{id}":                          {allow: "m"},
+	"GET /v1/acl/tokens":                                  {allow: "m"},
+	"PUT POST /v1/acl/token":                              {allow: "m", body: `{"Type": "management"}`},
+	"GET /v1/acl/token/self":                              {allow: "rwom"},
+	"GET /v1/acl/token/{id}":                              {allow: "m"}, // another's
+	"PUT POST /v1/acl/token/{id}":                         {allow: "m", body: `{"Name": "x", "Type": "client", "Policies": ["other"]}`},
+	"DELETE /v1/acl/token/{id}":                           {allow: "m"},
+	"PUT POST /v1/acl/token/onetime":                      {allow: "rwom"},
+	"PUT POST /v1/acl/token/onetime/exchange":             {allow: "", body: `{"OneTimeSecretID": "x"}`}, // a secret that is none
+	"GET /v1/acl/roles":                                   {allow: everybody},
+	"PUT POST /v1/acl/role":                               {allow: "m", body: `{"Name": "x", "Policies": [{"Name": "other"}]}`},
+	"GET /v1/acl/role/{id}":                               {allow: "m"}, // another's
+	"GET /v1/acl/role/name/{id}":                          {allow: "m"},
+	"PUT POST /v1/acl/role/{id}":                          {allow: "m", body: `{"Name": "x", "Policies": [{"Name": "other"}]}`},
+	"DELETE /v1/acl/role/{id}":                            {allow: "m"},
+	"GET /v1/acl/auth-methods":                            {allow: everybody}, // for login pages
+	"PUT POST /v1/acl/auth-method":                        {allow: "m", body: `{"Name": "x"}`},
+	"GET /v1/acl/auth-method/{id}":                        {allow: "m"},
+	"PUT POST /v1/acl/auth-method/{id}":                   {allow: "m", body: `{"Type": "JWT"}`},
+	"DELETE /v1/acl/auth-method/{id}":                     {allow: "m"},
+	"GET /v1/acl/binding-rules":                           {allow: "m"},
+	"PUT POST /v1/acl/binding-rule":                       {allow: "m", body: `{"BindType": "management"}`},
+	"GET /v1/acl/binding-rule/{id}":                       {allow: "m"},
+	"PUT POST /v1/acl/binding-rule/{id}":                  {allow: "m", body: `{"BindType": "management"}`},
+	"DELETE /v1/acl/binding-rule/{id}":                    {allow: "m"},
+	"PUT POST /v1/acl/login":                              {allow: "", body: `{"AuthMethodName": "jwt", "LoginToken": "x"}`}, // a token that is none
+	"PUT POST /v1/acl/oidc/auth-url":                      {allow: everybody, body: `{"RedirectURI": "x"}`},
+	"PUT POST /v1/acl/oidc/complete-auth":                 {allow: everybody, body: `{"State": "x"}`},
+	"PUT POST /v1/acl/explain":                            {allow: everybody, body: `{"Capability": "node:read"}`}, // about oneself
 
 	"GET /v1/event/stream": {allow: "m"}, // of all topics
 

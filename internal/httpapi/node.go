@@ -12,6 +12,7 @@ import (
 
 func (a *routes) nodeRoutes() []web.Route {
 	return []web.Route{
+		{Methods: "PUT POST", Pattern: "/v1/acl/identity/client-introduction-token", Needs: web.Region(api.CapNodeWrite), Do: a.introduceNode},
 		{Methods: "GET", Pattern: "/v1/nodes", Needs: web.Region(api.CapNodeRead), Do: a.nodeList(func(ctx context.Context, o api.ListOptions, _ string) (iter.Seq[*api.Node], api.Meta, error) {
 			return a.Server.Nodes(ctx, o)
 		})},

@@ -209,7 +209,7 @@ func TestNodeLink(t *testing.T) {
 	}
 	thief := testNode(nodeID)
 	thief.SecretID = "another"
-	if _, err := w.server.RegisterNode(t.Context(), thief); api.ErrorCode(err) != api.CodeForbidden {
+	if _, err := w.server.RegisterNode(t.Context(), thief, ""); api.ErrorCode(err) != api.CodeForbidden {
 		t.Errorf("another secret: %v", err)
 	}
 	if _, err := w.server.Heartbeat(t.Context(), noID); !api.IsNotFound(err) {

@@ -87,7 +87,7 @@ func (w *world) chain() string {
 	n := testNode(nodeID)
 	n.Drivers["docker"] = &api.DriverInfo{Detected: true, Healthy: true}
 	n.NodeResources.Networks = []*api.NetworkResource{{Mode: "host", Device: "lo0", IP: "127.0.0.1"}}
-	if _, err := w.server.RegisterNode(w.t.Context(), n); err != nil {
+	if _, err := w.server.RegisterNode(w.t.Context(), n, ""); err != nil {
 		w.t.Fatal(err)
 	}
 	job := sample(w.t, "read").(map[string]any)["Job"].(map[string]any)

@@ -81,7 +81,7 @@ func ParseWorkload(v Verifier, token string) (*Workload, error) {
 		return nil, err
 	}
 	if _, ok := api.ParseID(c.AllocID); !ok || c.Task == "" {
-		return nil, api.Errorf(api.CodeForbidden, "the token is of another kind")
+		return nil, errKind()
 	}
 	name := c.Subject[strings.LastIndex(c.Subject, ":")+1:]
 	return &Workload{Namespace: c.Namespace, JobID: c.JobID, Task: c.Task, AllocID: c.AllocID, Name: name, ID: c.ID, Expires: expires(&c.Claims)}, nil

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,8 @@ type backend struct {
 	refuse     error // of RegisterNode
 	ttl        time.Duration
 
+	signed int // identities of nodes
+
 	commit      func(n int) error // before a batch counts; nil: at once
 	batches     int
 	assignments chan Assignment
@@ -64,7 +67,19 @@ func (b *backend) SignIdentities(ctx context.Context, nodeID, allocID, task stri
 	}, nil
 }
 
-func (b *backend) RegisterNode(_ context.Context, n *api.Node) (time.Duration, error) {
+// SignNode gives a node its identity, and a new one when it asks for that.
+func (b *backend) SignNode(_ context.Context, nodeID, shown string, renew bool) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if shown != "" && !renew {
+		return "", nil
+	}
+	b.signed++
+	claims := fmt.Sprintf(`{"iat":%d,"exp":%d,"jti":"%s %d"}`, time.Now().Unix(), time.Now().Unix()+3600, nodeID, b.signed)
+	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".x", nil
+}
+
+func (b *backend) RegisterNode(_ context.Context, n *api.Node, introduction string) (time.Duration, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.refuse != nil {
@@ -227,6 +242,31 @@ func TestRegistersBeatsAndComesBack(t *testing.T) {
 		if registered, _, _ := w.backend.counts(); registered != 3 {
 			t.Fatalf("registered %d times after a change", registered)
 		}
+	})
+}
+
+// An identity is renewed when half of its time has passed, and when somebody
+// wants that; nobody is asked in between.
+func TestIdentityIsRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		n := w.node(NodeConfig{})
+		is := func(signed int) {
+			t.Helper()
+			synctest.Wait()
+			claims, err := n.IdentityClaims(t.Context())
+			if want := fmt.Sprint(nodeID, " ", signed); err != nil || claims["jti"] != want {
+				t.Fatalf("the identity is %v %v, want %s", claims, err, want)
+			}
+		}
+		is(1)
+		time.Sleep(29 * time.Minute)
+		is(1)
+		n.RenewIdentity()
+		is(2)
+		w.cut()
+		time.Sleep(time.Minute)
+		is(2) // what it has is shown to the next server
 	})
 }
 

@@ -26,6 +26,11 @@ type NodeConfig struct {
 
 	// Node returns the node as it is now, with its secret.
 	Node func() *api.Node
+	// Introduction returns the token by which the node joins when it is new,
+	// "" without. Nil: never one.
+	Introduction func(context.Context) string
+	// Identity keeps the node's own identity; nil keeps it in memory.
+	Identity IdentityKeeper
 	// OnAssign takes assignments in order, from one goroutine that also reads
 	// the stream: it must not wait for long. The first one of every stream is
 	// Full.
@@ -62,6 +67,8 @@ type Node struct {
 	stream    *stream         // nil unless connected
 	asked     uint64          // requests for identities so far
 	transport *http.Transport // made when first asked for
+
+	identity nodeIdentity
 }
 
 // NewNode returns a Node; it connects in Run.
@@ -72,7 +79,9 @@ func NewNode(cfg NodeConfig) *Node {
 	if cfg.Dial == nil {
 		cfg.Dial = Dialer{TLS: cfg.TLS}.Dial
 	}
-	return &Node{cfg: cfg, instance: crand.Text(), kick: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
+	n := &Node{cfg: cfg, instance: crand.Text(), kick: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
+	n.identity.load(cfg)
+	return n
 }
 
 // Report tells the servers what became of an allocation. The newest report of
@@ -168,7 +177,7 @@ func (n *Node) connect(ctx context.Context, addr string, back *backServer) error
 		acks: make(chan ackMsg, 1), asks: map[uint64]chan *signedMsg{}, over: make(chan struct{}),
 	}
 	defer close(st.over)
-	if err := st.hello(ProtoControl); err != nil {
+	if err := st.hello(ctx, ProtoControl); err != nil {
 		return err
 	}
 	if err := st.reader.read(time.Now().Add(ioTimeout), maxHello, st.welcome); err != nil {
@@ -259,7 +268,7 @@ func (n *Node) dialServer(ctx context.Context) (net.Conn, error) {
 }
 
 // hello introduces the node. With a proto it opens the connection.
-func (s *stream) hello(proto ...byte) error {
+func (s *stream) hello(ctx context.Context, proto ...byte) error {
 	node := s.node.cfg.Node()
 	if s.nodeID == "" {
 		s.nodeID = node.ID
@@ -268,7 +277,12 @@ func (s *stream) hello(proto ...byte) error {
 	if err != nil {
 		return fmt.Errorf("encode node: %w", err)
 	}
-	frame, err := appendFrame(proto, kindHello, &helloMsg{Version: protocolVersion, Node: b, Instance: s.node.instance})
+	m := &helloMsg{Version: protocolVersion, Node: b, Instance: s.node.instance}
+	m.Identity, m.Renew = s.node.identity.show()
+	if s.node.cfg.Introduction != nil {
+		m.Introduction = s.node.cfg.Introduction(ctx)
+	}
+	frame, err := appendFrame(proto, kindHello, m)
 	if err != nil {
 		return err
 	}

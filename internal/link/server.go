@@ -17,8 +17,12 @@ import (
 // api.Code cross to the node. Every method may be called concurrently.
 type Backend interface {
 	// RegisterNode takes a node in, or its change, after checking its secret,
-	// and returns how long it counts as alive without a heartbeat.
-	RegisterNode(ctx context.Context, node *api.Node) (ttl time.Duration, err error)
+	// and the token by which it was introduced if it is new, and returns how
+	// long it counts as alive without a heartbeat.
+	RegisterNode(ctx context.Context, node *api.Node, introduction string) (ttl time.Duration, err error)
+	// SignNode returns the identity that a registered node is to show from now
+	// on, "" when that is the one it shows.
+	SignNode(ctx context.Context, nodeID, shown string, renew bool) (identity string, err error)
 	// Heartbeat notes that a node lives. It must not block on the log.
 	Heartbeat(ctx context.Context, nodeID string) (ttl time.Duration, err error)
 	// UpdateAllocs returns when the reports are committed. Unknown allocations

@@ -164,15 +164,21 @@ func (c *session) register(ctx context.Context, body []byte) error {
 			return err
 		}
 	}
-	ttl, err := c.server.cfg.Backend.RegisterNode(ctx, node)
+	ttl, err := c.server.cfg.Backend.RegisterNode(ctx, node, m.Introduction)
 	if err != nil {
 		return err
+	}
+	// A node without an identity is registered all the same, and asks again
+	// with its next heartbeat.
+	signed, err := c.server.cfg.Backend.SignNode(ctx, node.ID, m.Identity, m.Renew)
+	if err != nil {
+		c.log.Warn("a node got no identity", "node", node.ID, "error", err)
 	}
 	if c.nodeID == "" { // afterwards others read it
 		c.nodeID, c.owner = node.ID, m.Instance
 	}
 	c.ttl = ttl
-	return c.send(kindWelcome, &welcomeMsg{TTL: int64(ttl)})
+	return c.send(kindWelcome, &welcomeMsg{TTL: int64(ttl), Identity: signed})
 }
 
 // report commits a batch beside the reading of the stream, so that heartbeats

@@ -61,12 +61,12 @@ func (s *stream) write(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-beat.C:
-			if err := s.send(kindBeat, nil); err != nil {
+			if err := s.beat(ctx); err != nil {
 				return err
 			}
 			beat.Reset(s.beatEvery())
 		case <-s.node.changed:
-			if err := s.hello(); err != nil {
+			if err := s.hello(ctx); err != nil {
 				return err
 			}
 		case <-s.node.kick:
@@ -98,6 +98,15 @@ func (s *stream) write(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// beat says that the node lives. When its identity is to be renewed it says
+// hello instead, which counts as well.
+func (s *stream) beat(ctx context.Context) error {
+	if s.node.identity.due() {
+		return s.hello(ctx)
+	}
+	return s.send(kindBeat, nil)
 }
 
 // final reports whether sending the same again can't help.
@@ -199,6 +208,9 @@ func (s *stream) welcome(k kind, body []byte) error {
 		}
 		s.ttl.Store(max(m.TTL, int64(minTTL)))
 		s.node.answered(s.timeToLive())
+		if m.Identity != "" {
+			s.node.identity.set(m.Identity)
+		}
 		return nil
 	case kindRefuse:
 		var m refuseMsg

@@ -14,11 +14,16 @@ type helloMsg struct {
 	// Instance tells the streams of one process from those of another with the
 	// same node.
 	Instance string `msg:"i,omitempty"`
+
+	Introduction string `msg:"o,omitempty,limit=65536"` // by which a new node joins
+	Identity     string `msg:"d,omitempty,limit=65536"` // that the node has
+	Renew        bool   `msg:"r,omitempty"`             // whatever that is
 }
 
 // welcomeMsg answers a hello or a heartbeat.
 type welcomeMsg struct {
-	TTL int64 `msg:"t"` // nanoseconds until the node counts as gone
+	TTL      int64  `msg:"t"`                       // nanoseconds until the node counts as gone
+	Identity string `msg:"d,omitempty,limit=65536"` // of a hello: that the node is to show from now on
 }
 
 // refuseMsg says why a server ends a stream.

@@ -1020,12 +1020,24 @@ func (z *eventMsg) Msgsize() (s int) {
 func (z *helloMsg) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
-	zb0001Len := uint32(3)
-	var zb0001Mask uint8 /* 3 bits */
+	zb0001Len := uint32(6)
+	var zb0001Mask uint8 /* 6 bits */
 	_ = zb0001Mask
 	if z.Instance == "" {
 		zb0001Len--
 		zb0001Mask |= 0x4
+	}
+	if z.Introduction == "" {
+		zb0001Len--
+		zb0001Mask |= 0x8
+	}
+	if z.Identity == "" {
+		zb0001Len--
+		zb0001Mask |= 0x10
+	}
+	if z.Renew == false {
+		zb0001Len--
+		zb0001Mask |= 0x20
 	}
 	// variable map header, size zb0001Len
 	o = append(o, 0x80|uint8(zb0001Len))
@@ -1042,6 +1054,21 @@ func (z *helloMsg) MarshalMsg(b []byte) (o []byte, err error) {
 			// string "i"
 			o = append(o, 0xa1, 0x69)
 			o = msgp.AppendString(o, z.Instance)
+		}
+		if (zb0001Mask & 0x8) == 0 { // if not omitted
+			// string "o"
+			o = append(o, 0xa1, 0x6f)
+			o = msgp.AppendString(o, z.Introduction)
+		}
+		if (zb0001Mask & 0x10) == 0 { // if not omitted
+			// string "d"
+			o = append(o, 0xa1, 0x64)
+			o = msgp.AppendString(o, z.Identity)
+		}
+		if (zb0001Mask & 0x20) == 0 { // if not omitted
+			// string "r"
+			o = append(o, 0xa1, 0x72)
+			o = msgp.AppendBool(o, z.Renew)
 		}
 	}
 	return
@@ -1103,6 +1130,24 @@ func (z *helloMsg) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Instance")
 				return
 			}
+		case "o":
+			z.Introduction, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Introduction")
+				return
+			}
+		case "d":
+			z.Identity, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Identity")
+				return
+			}
+		case "r":
+			z.Renew, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Renew")
+				return
+			}
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -1117,7 +1162,7 @@ func (z *helloMsg) UnmarshalMsg(bts []byte) (o []byte, err error) {
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
 func (z *helloMsg) Msgsize() (s int) {
-	s = 1 + 2 + msgp.Uint16Size + 2 + msgp.BytesPrefixSize + len(z.Node) + 2 + msgp.StringPrefixSize + len(z.Instance)
+	s = 1 + 2 + msgp.Uint16Size + 2 + msgp.BytesPrefixSize + len(z.Node) + 2 + msgp.StringPrefixSize + len(z.Instance) + 2 + msgp.StringPrefixSize + len(z.Introduction) + 2 + msgp.StringPrefixSize + len(z.Identity) + 2 + msgp.BoolSize
 	return
 }
 
@@ -2070,10 +2115,28 @@ func (z *updateMsg) Msgsize() (s int) {
 // MarshalMsg implements msgp.Marshaler
 func (z welcomeMsg) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
-	// map header, size 1
-	// string "t"
-	o = append(o, 0x81, 0xa1, 0x74)
-	o = msgp.AppendInt64(o, z.TTL)
+	// check for omitted fields
+	zb0001Len := uint32(2)
+	var zb0001Mask uint8 /* 2 bits */
+	_ = zb0001Mask
+	if z.Identity == "" {
+		zb0001Len--
+		zb0001Mask |= 0x2
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		// string "t"
+		o = append(o, 0xa1, 0x74)
+		o = msgp.AppendInt64(o, z.TTL)
+		if (zb0001Mask & 0x2) == 0 { // if not omitted
+			// string "d"
+			o = append(o, 0xa1, 0x64)
+			o = msgp.AppendString(o, z.Identity)
+		}
+	}
 	return
 }
 
@@ -2105,6 +2168,12 @@ func (z *welcomeMsg) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "TTL")
 				return
 			}
+		case "d":
+			z.Identity, bts, err = msgp.ReadStringBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Identity")
+				return
+			}
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -2119,6 +2188,6 @@ func (z *welcomeMsg) UnmarshalMsg(bts []byte) (o []byte, err error) {
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
 func (z welcomeMsg) Msgsize() (s int) {
-	s = 1 + 2 + msgp.Int64Size
+	s = 1 + 2 + msgp.Int64Size + 2 + msgp.StringPrefixSize + len(z.Identity)
 	return
 }

@@ -19,20 +19,26 @@ import (
 )
 
 // RegisterNode takes what a node says of itself and returns when its first
-// heartbeat is due. The first registration binds the node's ID to its secret;
-// another secret is refused from then on. A node that says nothing new costs
-// no log entry.
-func (s *Server) RegisterNode(ctx context.Context, node *api.Node) (time.Duration, error) {
+// heartbeat is due. The first registration, for which the node may have to be
+// introduced, binds the node's ID to its secret; another secret is refused from
+// then on. The state holds a hash of it alone. A node that says nothing new
+// costs no log entry.
+func (s *Server) RegisterNode(ctx context.Context, node *api.Node, introduction string) (time.Duration, error) {
 	if err := checkNode(node); err != nil {
 		return 0, err
 	}
 	snap := s.store.Snapshot()
 	old := snap.Node(node.ID)
-	if old != nil && subtle.ConstantTimeCompare([]byte(old.SecretID), []byte(node.SecretID)) != 1 {
-		return 0, api.Errorf(api.CodeForbidden, "node %s is registered with another secret: remove it with \"node purge\" or restore its client ID and secret", node.ID)
-	}
 	n := node.Copy()
 	n.NodePool = cmp.Or(n.NodePool, api.DefaultNodePool)
+	n.SecretID = hashSecret(n.ID, n.SecretID)
+	if old == nil {
+		if err := s.admit(n, introduction); err != nil {
+			return 0, err
+		}
+	} else if !sameSecret(old.SecretID, n.SecretID, node.SecretID) {
+		return 0, api.Errorf(api.CodeForbidden, "node %s is registered with another secret: remove it with \"node purge\" or restore its client ID and secret", node.ID)
+	}
 	n.Status, n.StatusDescription = api.NodeReady, ""
 	n.Events, n.DrainStrategy, n.Drain, n.LastDrain = nil, nil, false, nil // the servers' own
 	if n.SchedulingEligibility != api.NodeIneligible {
@@ -49,6 +55,26 @@ func (s *Server) RegisterNode(ctx context.Context, node *api.Node) (time.Duratio
 		}
 	}
 	return s.cfg.Liveness.Beat(n.ID)
+}
+
+// hashed begins what the state holds of a node's secret.
+const hashed = "sha256:"
+
+// hashSecret returns what the state holds of a secret, which is random and of
+// 122 bits: nobody finds it by trying, with or without a key. So a node can
+// come back after any rotation of keys.
+func hashSecret(nodeID, secret string) string {
+	sum := sha256.Sum256([]byte("node secret\x00" + nodeID + "\x00" + secret))
+	return hashed + hex.EncodeToString(sum[:])
+}
+
+// sameSecret compares what the state holds with the hash of a secret. Earlier
+// versions held the secret itself.
+func sameSecret(held, hash, secret string) bool {
+	if !strings.HasPrefix(held, hashed) {
+		hash = secret
+	}
+	return subtle.ConstantTimeCompare([]byte(held), []byte(hash)) == 1
 }
 
 func checkNode(n *api.Node) error {

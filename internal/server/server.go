@@ -14,23 +14,24 @@ import (
 // Config is what a Server needs. All fields are required but Authorizer,
 // Events, Gossip, ACL, OIDCIssuer and Drivers.
 type Config struct {
-	Store      *store.Store
-	Proposer   store.Proposer
-	Cluster    Cluster
-	Gossip     Gossip // nil: this server knows of no others
-	Liveness   Liveness
-	Collector  Collector
-	Keyring    Keyring
-	Workers    Workers
-	Authorizer Authorizer   // nil: everybody may do everything
-	Events     *events.Ring // what the store publishes to; nil: there are no event streams
-	ACL        *ACL         // nil: there are no policies and tokens
-	OIDCIssuer string       // URL others reach the public keys at; empty: none
-	Region     string
-	Drivers    []string // that this version has; a job may also name one that a node offers
-	Log        *slog.Logger
-	Now        func() time.Time
-	NewID      func() string
+	Store        *store.Store
+	Proposer     store.Proposer
+	Cluster      Cluster
+	Gossip       Gossip // nil: this server knows of no others
+	Liveness     Liveness
+	Collector    Collector
+	Keyring      Keyring
+	Workers      Workers
+	Introduction Introduction
+	Authorizer   Authorizer   // nil: everybody may do everything
+	Events       *events.Ring // what the store publishes to; nil: there are no event streams
+	ACL          *ACL         // nil: there are no policies and tokens
+	OIDCIssuer   string       // URL others reach the public keys at; empty: none
+	Region       string
+	Drivers      []string // that this version has; a job may also name one that a node offers
+	Log          *slog.Logger
+	Now          func() time.Time
+	NewID        func() string
 }
 
 // Cluster is what the use cases need to know of the servers.

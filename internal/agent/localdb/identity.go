@@ -45,27 +45,34 @@ func LoadIdentity(dir string) (Identity, error) {
 	return id, nil
 }
 
-// save writes the file so that a crash leaves all or nothing of it.
+// save writes the file.
 func (id Identity) save(path string) error {
 	b, err := json.Marshal(id)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), identityName+"-*") // mode 0600
+	return replace(path, b)
+}
+
+// replace writes a file that only the agent reads, so that a crash leaves all
+// or nothing of it.
+func replace(path string, text []byte) error {
+	name := filepath.Base(path)
+	f, err := os.CreateTemp(filepath.Dir(path), name+"-*") // mode 0600
 	if err != nil {
-		return fmt.Errorf("node identity: %w", err)
+		return fmt.Errorf("keep %s: %w", name, err)
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
-	_, errWrite := f.Write(b)
+	_, errWrite := f.Write(text)
 	if err := errors.Join(errWrite, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("node identity: %w", err)
+		return fmt.Errorf("keep %s: %w", name, err)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("node identity: %w", err)
+		return fmt.Errorf("keep %s: %w", name, err)
 	}
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return fmt.Errorf("node identity: %w", err)
+		return fmt.Errorf("keep %s: %w", name, err)
 	}
 	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -58,9 +58,9 @@ const (
 // Loop dispatches evaluations. Make it with New.
 type Loop struct {
 	Config
-	inFlight    map[api.NamespacedID]struct{}
-	retries     map[string]retry // by evaluation ID
-	shaken      uint64           // index at which a plan last lost room it had been given
+	inFlight map[api.NamespacedID]struct{}
+	retries  map[string]retry // by evaluation ID
+	shaken   uint64           // index at which a plan last lost room it had been given
 }
 
 // retry is an evaluation that failed and waits for its next attempt.
