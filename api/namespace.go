@@ -215,11 +215,11 @@ func allowedText(enabled, disabled []string) string {
 // matchesAny reports whether a name is one of patterns, in which * stands for
 // any text.
 func matchesAny(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool { return glob(p, name) })
+	return slices.ContainsFunc(patterns, func(p string) bool { return Glob(p, name) })
 }
 
-// glob matches a name with a pattern in which * stands for any text.
-func glob(pattern, name string) bool {
+// Glob matches a name with a pattern in which * stands for any text.
+func Glob(pattern, name string) bool {
 	parts := strings.Split(pattern, "*")
 	first, rest := parts[0], parts[1:]
 	if len(rest) == 0 {

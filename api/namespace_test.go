@@ -81,7 +81,7 @@ func TestGlob(t *testing.T) {
 		{"*b", "ab", true}, {"*b", "ba", false}, {"a*a", "a", false}, {"a*a", "aa", true}, {"a*b*c", "axbyc", true},
 		{"a*b*c", "acb", false}, {"*ab*ab", "abab", true}, {"*ab*ab", "ab", false}, {"a?", "ab", false}, {"[a]", "a", false}, {"", "", true},
 	} {
-		if glob(tc.pattern, tc.name) != tc.want {
+		if Glob(tc.pattern, tc.name) != tc.want {
 			t.Errorf("%q matches %q: %v", tc.pattern, tc.name, !tc.want)
 		}
 	}

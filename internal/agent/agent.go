@@ -70,6 +70,7 @@ type Config struct {
 	MaxStreams        int           // followed files and logs at the same time; 0: DefaultMaxStreams
 	DisableRemoteExec bool
 	LogRetention      LogRetention
+	Recording         Recording
 }
 
 // Defaults of a Config.
@@ -118,6 +119,7 @@ type Agent struct {
 	tree     *allocdir.Tree
 	db       *localdb.DB
 	retained *retention
+	casts    *recordings
 	link     Link
 	handler  http.Handler
 	node     atomic.Pointer[api.Node]
@@ -163,6 +165,9 @@ func New(c Config) (*Agent, error) {
 	}
 	if a.retained, err = openRetention(&a.cfg, a.tree); err != nil {
 		return nil, errors.Join(err, a.tree.Close())
+	}
+	if a.casts, err = openRecordings(&a.cfg); err != nil {
+		return nil, errors.Join(err, a.retained.close(), a.tree.Close())
 	}
 	if a.db, err = localdb.Open(localdb.Config{Dir: c.StateDir, Log: c.Log, Now: c.Now}); err != nil {
 		return nil, errors.Join(err, a.retained.close(), a.tree.Close())

@@ -26,6 +26,7 @@ func (a *Agent) collectExcess() {
 		}
 	}
 	a.retained.enforce()
+	a.casts.enforce()
 	if len(ended) == 0 && a.diskFull() && a.retained.shrink(collectBatch) {
 		a.log.Info("logs of removed allocations are removed because the disk is filling up")
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/driver"
 	"github.com/drover-org/drover/internal/agent/task"
+	"github.com/drover-org/drover/internal/asciicast"
 	"github.com/drover-org/drover/internal/web"
 	"github.com/drover-org/drover/internal/ws"
 )
@@ -60,13 +61,21 @@ func (a *Agent) serveExec(w http.ResponseWriter, r *http.Request) {
 		web.WriteError(w, bad)
 		return
 	}
+	var t *task.Task
+	cast := ""
+	if bad == nil {
+		if t, bad = a.mayExec(r, params); bad == nil {
+			cast = a.mustRecord(w, r)
+		}
+	}
 	a.serveSession(w, r, func(s *session) error {
 		if bad != nil {
 			return bad
 		}
-		t, err := a.mayExec(r, params)
-		if err != nil {
-			return err
+		if cast != "" {
+			if err := s.record(cast, r, params); err != nil {
+				return err
+			}
 		}
 		return s.exec(t, params)
 	})
@@ -121,8 +130,8 @@ func (s *session) exec(t *task.Task, p execParams) error {
 
 	opts := &driver.ExecOptions{
 		Command: p.command, TTY: p.tty, Stdin: in,
-		Stdout: &output{s: s, head: stdoutHead, fail: cancel},
-		Stderr: &output{s: s, head: stderrHead, fail: cancel},
+		Stdout: &output{s: s, head: stdoutHead, from: asciicast.Stdout, fail: cancel},
+		Stderr: &output{s: s, head: stderrHead, from: asciicast.Stderr, fail: cancel},
 	}
 	if p.tty {
 		opts.Resize = resize
@@ -130,6 +139,9 @@ func (s *session) exec(t *task.Task, p execParams) error {
 	result, err := t.Exec(ctx, opts)
 	cause := context.Cause(ctx)
 	in.abandon() // what still comes in is read and dropped
+	if bad := s.recorded(); cause == nil && err == nil {
+		err = bad // also when the end of the output is what is missing
+	}
 	switch {
 	case cause != nil:
 		err = cause
@@ -151,11 +163,7 @@ func (s *session) sendEnd(r *driver.ExitResult, tty bool) error {
 	if tty {
 		frames = slices.Delete(frames, 1, 2) // all came as stdout
 	}
-	var b []byte
-	for _, f := range frames {
-		b = append(ws.AppendHeader(b, ws.Text, len(f)), f...)
-	}
-	if s.conn.Finish(b, ws.Normal) != nil {
+	if s.conn.Finish(ws.Normal, frames...) != nil {
 		return errHungUp
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/asciicast"
 	"github.com/drover-org/drover/internal/ws"
 	"github.com/segmentio/asm/base64"
 )
@@ -35,6 +36,10 @@ func (s *session) receive(in *stdin, resize chan api.TerminalSize) error {
 		}
 		f, data, err := parseInput(m.Data)
 		if err != nil {
+			m.Release()
+			return err
+		}
+		if err := s.recordInput(f, data); err != nil {
 			m.Release()
 			return err
 		}
@@ -109,6 +114,7 @@ func parseInput(b []byte) (in api.ExecInput, data []byte, err error) {
 type output struct {
 	s    *session
 	head string
+	from asciicast.Stream
 	fail context.CancelCauseFunc
 }
 
@@ -121,6 +127,12 @@ var frameBufs = sync.Pool{New: func() any {
 
 // Write sends p in frames of at most execChunk bytes, two in one write.
 func (o *output) Write(p []byte) (int, error) {
+	if o.s.cast != nil { // before the caller sees it
+		if err := o.s.cast.Record(o.from, p); err != nil {
+			o.fail(unrecorded(err))
+			return 0, err
+		}
+	}
 	buf := frameBufs.Get().(*[]byte)
 	defer frameBufs.Put(buf)
 	sent := 0

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/asciicast"
 	"github.com/drover-org/drover/internal/web"
 	"github.com/drover-org/drover/internal/ws"
 )
@@ -19,8 +20,9 @@ const pingInterval = 15 * time.Second
 type session struct {
 	a    *Agent
 	conn *ws.Conn
-	ctx  context.Context // ends with the right to the session, or with the agent
-	held atomic.Bool     // the caller's input waits to be taken
+	ctx  context.Context     // ends with the right to the session, or with the agent
+	held atomic.Bool         // the caller's input waits to be taken
+	cast *asciicast.Recorder // nil: the session is not recorded
 }
 
 // errHungUp means that the caller is gone.

@@ -194,7 +194,7 @@ func TestFilters(t *testing.T) {
 		{"/a", "/a", true}, {"/a", "/ab", false}, {"/a*", "/ab", true}, {"/*/c", "/a/b/c", true}, {"/*/c", "/a/b", false},
 		{"/a*a", "/a", false}, {"*b*", "abc", true}, {"*b*", "acd", false},
 	} {
-		if got := glob(tt.pattern, tt.s); got != tt.want {
+		if got := api.Glob(tt.pattern, tt.s); got != tt.want {
 			t.Errorf("glob(%q, %q) = %v", tt.pattern, tt.s, got)
 		}
 	}

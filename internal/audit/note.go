@@ -52,6 +52,11 @@ func Moved(ctx context.Context, in, out int64) {
 	edit(ctx, func(r *Record) { r.BytesIn, r.BytesOut = in, out })
 }
 
+// Recorded says in which file, on the allocation's node, a session is recorded.
+func Recorded(ctx context.Context, file string) {
+	edit(ctx, func(r *Record) { r.Recording = bounded(file) })
+}
+
 // Rights decides, as server.Authorizer does.
 type Rights interface {
 	Authorize(ctx context.Context, token string, c api.Capability, namespace string) error

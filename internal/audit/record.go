@@ -33,9 +33,10 @@ type Record struct {
 	Rights     []Right     `json:",omitempty"` // that were asked for, in order
 	Status     int         `json:",omitempty"`
 	Error      string      `json:",omitempty"`
-	BytesIn    int64       `json:",omitempty"` // of the body
-	BytesOut   int64       `json:",omitempty"` // of the answer; not counted once a connection is spliced
+	BytesIn    int64       `json:",omitempty"` // of the body, or of a session as framed
+	BytesOut   int64       `json:",omitempty"` // of the answer, or of a session as framed
 	ExitCode   *int        `json:",omitempty"`
+	Recording  string      `json:",omitempty"` // the file on the node in which a session was recorded
 	DurationMS float64     `json:",omitempty"`
 	Prev       string      `json:",omitempty"` // SHA-256 of the line before, in hexadecimal
 }

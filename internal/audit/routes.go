@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"github.com/drover-org/drover/api"
 )
 
 // recorded reports whether a request is recorded whatever comes of it: it
@@ -70,7 +72,7 @@ type Filter struct {
 
 // matches reports whether a record of a stage is to be left out.
 func (f *Filter) matches(stage, method, p string) bool {
-	return matchAny(f.Stages, stage, strings.EqualFold) && matchAny(f.Operations, method, strings.EqualFold) && matchAny(f.Endpoints, p, glob)
+	return matchAny(f.Stages, stage, strings.EqualFold) && matchAny(f.Operations, method, strings.EqualFold) && matchAny(f.Endpoints, p, api.Glob)
 }
 
 func matchAny(patterns []string, s string, match func(pattern, s string) bool) bool {
@@ -83,25 +85,4 @@ func matchAny(patterns []string, s string, match func(pattern, s string) bool) b
 		}
 	}
 	return false
-}
-
-// glob matches with * for any characters.
-func glob(pattern, s string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == s
-	}
-	if !strings.HasPrefix(s, parts[0]) {
-		return false
-	}
-	s = s[len(parts[0]):]
-	last := parts[len(parts)-1]
-	for _, part := range parts[1 : len(parts)-1] {
-		at := strings.Index(s, part)
-		if at < 0 {
-			return false
-		}
-		s = s[at+len(part):]
-	}
-	return strings.HasSuffix(s, last)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"flag"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/api/client"
+	"github.com/drover-org/drover/internal/asciicast"
 )
 
 type allocExecOptions struct {
@@ -99,12 +101,28 @@ func (e *env) record(path string, x *client.ExecOptions) (finish func() error, e
 			width, height = w, h
 		}
 	}
-	r, err := newRecording(path, width, height, x.Command, time.Now)
+	f, err := asciicast.Create(path)
 	if err != nil {
 		return nil, err
 	}
-	x.Stdout, x.Stderr = r.tee(x.Stdout), r.tee(x.Stderr)
-	return r.close, nil
+	r := asciicast.New(f, asciicast.Header{Width: width, Height: height, Command: x.Command}, time.Now)
+	x.Stdout, x.Stderr = &tee{r, asciicast.Stdout, x.Stdout}, &tee{r, asciicast.Stderr, x.Stderr}
+	return r.Close, nil
+}
+
+// tee records what passes. What was typed is not recorded, since it may hold
+// secrets that are not shown, and a recording that fails does not hold up the
+// session.
+type tee struct {
+	r    *asciicast.Recorder
+	from asciicast.Stream
+	w    io.Writer
+}
+
+func (t *tee) Write(p []byte) (int, error) {
+	n, err := t.w.Write(p)
+	_ = t.r.Record(t.from, p[:n]) // Close tells
+	return n, err
 }
 
 // session runs the command, in raw mode when it has a terminal.

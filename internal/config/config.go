@@ -140,6 +140,7 @@ type Client struct {
 	HostVolumes  map[string]HostVolume  `key:"host_volume"`
 	HostNetworks map[string]HostNetwork `key:"host_network"`
 	LogRetention LogRetention           `key:"log_retention"`
+	Recording    Recording              `key:"exec_recording"`
 
 	MaxKillTimeout    time.Duration `key:"max_kill_timeout"`
 	DisableRemoteExec bool          `key:"disable_remote_exec"`
@@ -155,6 +156,18 @@ type LogRetention struct {
 	MaxAge     time.Duration `key:"max_age"`     // since the allocation ended
 	MaxSizeMB  int           `key:"max_size_mb"` // of all of them; 0: none are kept
 	KeepFailed int           `key:"keep_failed"` // the last failed ones of each job stay beyond max_age
+}
+
+// Recording says which exec sessions must be recorded, and how long recordings
+// are kept.
+type Recording struct {
+	Namespaces   []string      `key:"namespaces"` // * stands for any text; none: nothing is recorded
+	Jobs         []string      `key:"jobs"`       // none: all
+	Input        bool          `key:"input"`      // what is typed as well
+	Dir          string        `key:"dir"`        // empty: <data_dir>/recordings
+	MaxAge       time.Duration `key:"max_age"`
+	MaxSizeMB    int           `key:"max_size_mb"`    // of all; the oldest go first
+	MaxSessionMB int           `key:"max_session_mb"` // of one; the session ends there
 }
 
 // ServerJoin names servers like Client.Servers does.
@@ -255,6 +268,7 @@ func Default() *Config {
 			MaxKillTimeout: 30 * time.Second,
 			GCInterval:     time.Minute, GCDiskThreshold: 80, GCInodeThreshold: 70, GCMaxAllocs: 50,
 			MaxExecSessions: 1024,
+			Recording:       Recording{MaxAge: 30 * 24 * time.Hour, MaxSizeMB: 1024, MaxSessionMB: 64},
 			LogRetention:    LogRetention{MaxAge: 72 * time.Hour, MaxSizeMB: 512, KeepFailed: 3},
 		},
 		Limits: Limits{

@@ -73,7 +73,9 @@ func Keys() []Key {
 		reserved.cpu reserved.memory reserved.disk reserved.cores reserved.reserved_ports gc_interval gc_disk_usage_threshold
 		gc_inode_usage_threshold gc_max_allocs disable_remote_exec max_exec_sessions cgroup_parent node_max_allocs
 		host_volume.*.path host_volume.*.read_only host_network.*.cidr host_network.*.interface host_network.*.reserved_ports
-		server_join.start_join server_join.retry_join log_retention.max_age log_retention.max_size_mb log_retention.keep_failed`)
+		server_join.start_join server_join.retry_join log_retention.max_age log_retention.max_size_mb log_retention.keep_failed
+		exec_recording.namespaces exec_recording.jobs exec_recording.input exec_recording.dir exec_recording.max_age
+		exec_recording.max_size_mb exec_recording.max_session_mb`)
 	add("client", Warns, "a node tries for ever, at most 15 s apart", "server_join.retry_max server_join.retry_interval")
 	add("client", Warns, "options moved to blocks of their own long ago: use those, and plugin blocks for drivers", "options.*")
 	add("client", Warns, "only the exec driver, which is not there yet, builds a root directory", "chroot_env.*")

@@ -245,6 +245,14 @@ func (c *Config) validateClient(bad func(string, ...any)) {
 	if cl.LogRetention.MaxAge < 0 {
 		bad("client.log_retention.max_age %v must not be negative", cl.LogRetention.MaxAge)
 	}
+	switch rec := &cl.Recording; {
+	case rec.MaxAge <= 0:
+		bad("client.exec_recording.max_age %v must be above 0", rec.MaxAge)
+	case rec.MaxSessionMB < 1 || rec.MaxSizeMB < rec.MaxSessionMB:
+		bad("client.exec_recording: max_session_mb %d must be at least 1, and max_size_mb %d at least that", rec.MaxSessionMB, rec.MaxSizeMB)
+	case rec.Dir != "" && !filepath.IsAbs(rec.Dir):
+		bad("client.exec_recording.dir %q must be absolute", rec.Dir)
+	}
 	if cl.MaxExecSessions < 1 {
 		bad("client.max_exec_sessions %d must be at least 1: disable_remote_exec refuses all", cl.MaxExecSessions)
 	}

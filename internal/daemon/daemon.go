@@ -209,6 +209,7 @@ type dirs struct {
 	server        string // empty: memory
 	client, alloc string
 	bin           string // the supervisor's program
+	recordings    string // of exec sessions
 	temporary     bool   // root goes with the agent
 	lock          *os.File
 }
@@ -234,6 +235,7 @@ func openDirs(c *config.Config) (*dirs, error) {
 		d.server = or(c.Server.DataDir, "server")
 	}
 	d.client, d.alloc, d.bin = or(c.Client.StateDir, "client"), or(c.Client.AllocDir, "alloc"), filepath.Join(d.root, "bin")
+	d.recordings = or(c.Client.Recording.Dir, "recordings")
 	if err := d.take(); err != nil {
 		if d.temporary {
 			err = errors.Join(err, os.RemoveAll(d.root))

@@ -52,6 +52,10 @@ func (d *daemon) buildNode() error {
 		GCMaxAllocs: c.GCMaxAllocs, GCDiskThreshold: c.GCDiskThreshold, GCInodeThreshold: c.GCInodeThreshold, GCInterval: c.GCInterval,
 		DisableRemoteExec: c.DisableRemoteExec, MaxExecSessions: c.MaxExecSessions,
 		LogRetention: agent.LogRetention{MaxAge: c.LogRetention.MaxAge, MaxSize: int64(c.LogRetention.MaxSizeMB) << 20, KeepFailed: c.LogRetention.KeepFailed},
+		Recording: agent.Recording{
+			Namespaces: c.Recording.Namespaces, Jobs: c.Recording.Jobs, Input: c.Recording.Input, Dir: d.dirs.recordings,
+			MaxAge: c.Recording.MaxAge, MaxSize: int64(c.Recording.MaxSizeMB) << 20, MaxSession: int64(c.Recording.MaxSessionMB) << 20,
+		},
 	})
 	if err != nil {
 		return errors.Join(err, drivers.close())

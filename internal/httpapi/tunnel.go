@@ -49,7 +49,18 @@ func (a *routes) tunnel(c api.Capability) http.Handler {
 			audit.Failed(r.Context(), text)
 			conn.Close(code, text)
 		}
+		note(r.Context(), conn)
 	})
+}
+
+// note tells the audit log what a session carried and how its command ended.
+func note(ctx context.Context, conn *ws.Conn) {
+	in, out := conn.Bytes()
+	audit.Moved(ctx, in, out)
+	var last api.ExecOutput
+	if json.Unmarshal(conn.LastText(), &last) == nil && last.Exited && last.Result != nil {
+		audit.Exited(ctx, last.Result.ExitCode)
+	}
 }
 
 // runTunnel returns an error when the session has to be closed from here.
@@ -87,7 +98,9 @@ func (a *routes) runTunnel(conn *ws.Conn, r *http.Request, c api.Capability) err
 	inner.URL.RawQuery = query.Encode()
 	web.SetVerdict(inner.Header, verdict)
 	if a.Node != nil && a.Node.NodeID() == nodeID {
-		a.Node.Handler().ServeHTTP(conn.ResponseWriter(), inner)
+		w := conn.ResponseWriter()
+		a.Node.Handler().ServeHTTP(w, inner)
+		audit.Recorded(r.Context(), web.RecordingOf(w.Header()))
 		return nil
 	}
 	if !a.NodeConnected(nodeID) {
@@ -164,6 +177,7 @@ func (a *routes) spliceTunnel(conn *ws.Conn, r *http.Request, host string, rt ht
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, ws.MaxReason))
 		return &api.Error{Code: api.CodeOfStatus(resp.StatusCode), Message: string(text)}
 	}
+	audit.Recorded(ctx, web.RecordingOf(resp.Header))
 	lost := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(lost)

@@ -68,3 +68,13 @@ func CheckVerdict(r *http.Request, needs ...api.Capability) error {
 	}
 	return nil
 }
+
+// recordingHeader names, in a node's answer to the upgrade of a session, the
+// file in which the node records it.
+const recordingHeader = "X-Drover-Recording"
+
+// SetRecording tells the server in front that a session is recorded.
+func SetRecording(h http.Header, file string) { h.Set(recordingHeader, file) }
+
+// RecordingOf returns what SetRecording told, or nothing.
+func RecordingOf(h http.Header) string { return h.Get(recordingHeader) }

@@ -82,9 +82,12 @@ type earlyReader struct{ c *Conn }
 
 func (e earlyReader) Read(p []byte) (int, error) {
 	if len(e.c.early) == 0 {
-		return e.c.raw.Read(p)
+		n, err := e.c.raw.Read(p)
+		e.c.in.Add(int64(n))
+		return n, err
 	}
 	n := copy(p, e.c.early)
+	e.c.in.Add(int64(n))
 	if e.c.early = e.c.early[n:]; len(e.c.early) == 0 {
 		e.c.early = nil
 	}

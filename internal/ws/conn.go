@@ -66,7 +66,10 @@ type Conn struct {
 	write  sync.Mutex // guards writing, and the next
 	broken error      // part of a frame is out, or the close frame: nothing may follow
 
-	moved atomic.Bool // a message went either way since the last look
+	moved   atomic.Bool  // a message went either way since the last look
+	in, out atomic.Int64 // bytes that were read and written
+
+	last []byte // the last text that was relayed or sent by Finish, if it is short; guarded by write
 
 	pong  sync.Mutex // guards reply
 	reply []byte     // to a ping that came while a frame was being written
@@ -108,11 +111,16 @@ func (c *Conn) SendFrames(b []byte) error {
 	return c.put(b)
 }
 
-// Finish sends the last messages as SendFrames does, and the close frame in the
-// same write. What is said of SendClose holds after it.
-func (c *Conn) Finish(b []byte, code Code) error {
+// Finish sends the last texts, and the close frame in the same write. It blocks
+// as Send does; what is said of SendClose holds after it.
+func (c *Conn) Finish(code Code, texts ...string) error {
 	c.write.Lock()
 	defer c.write.Unlock()
+	var b []byte
+	for _, text := range texts {
+		b = append(AppendHeader(b, Text, len(text)), text...)
+		c.last = []byte(text)
+	}
 	b = AppendHeader(b, opClose, 2)
 	if err := c.put(binary.BigEndian.AppendUint16(b, uint16(code))); err != nil {
 		return err
@@ -121,6 +129,20 @@ func (c *Conn) Finish(b []byte, code Code) error {
 	_ = c.raw.SetReadDeadline(time.Now().Add(closePatience))
 	return nil
 }
+
+// maxLast bounds the texts that LastText knows.
+const maxLast = 256
+
+// LastText is the last text that was relayed to the peer, or sent by Finish;
+// nil if it was no short one. For after the session.
+func (c *Conn) LastText() []byte {
+	c.write.Lock()
+	defer c.write.Unlock()
+	return c.last
+}
+
+// Bytes are how many were received and sent, as they were on the wire.
+func (c *Conn) Bytes() (in, out int64) { return c.in.Load(), c.out.Load() }
 
 // Quiet reports whether no message went either way since it was asked before.
 func (c *Conn) Quiet() bool { return !c.moved.Swap(false) }
@@ -135,7 +157,9 @@ func (c *Conn) put(b []byte) error {
 	if c.broken != nil {
 		return c.broken
 	}
-	if _, err := c.raw.Write(b); err != nil {
+	n, err := c.raw.Write(b)
+	c.out.Add(int64(n))
+	if err != nil {
 		c.broken = err
 		return err
 	}

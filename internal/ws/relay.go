@@ -59,18 +59,19 @@ func (c *Conn) relayFrame(r io.Reader, h header) error {
 	}
 	c.write.Lock()
 	defer c.unlock()
-	if c.broken != nil {
-		return c.broken
-	}
 	at := putHeader(b[:Room], h.op, int(h.size))
 	if !h.final {
 		b[at] &^= 0x80
 	}
-	if _, err := c.raw.Write(b[at:]); err != nil {
-		c.broken = err
+	if err := c.put(b[at:]); err != nil {
 		return err
 	}
-	if h.op == opClose {
+	switch {
+	case h.op == Text && h.final && h.size <= maxLast:
+		c.last = append(c.last[:0], b[Room:]...)
+	case h.op == Text:
+		c.last = nil
+	case h.op == opClose:
 		c.broken = errClosed
 	}
 	return nil

@@ -1,34 +1,34 @@
-package cli
+package asciicast
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 )
 
-// A recording is an asciicast whose times are those of the session, and in
-// which no character is torn.
+// A recording's times are those of the session, and no character is torn.
 func TestRecording(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	path := filepath.Join(t.TempDir(), "session.cast")
-	r, err := newRecording(path, 80, 24, []string{"/bin/sh", "-l"}, func() time.Time { return now })
+	f, err := Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out, errs bytes.Buffer
-	o, e := r.tee(&out), r.tee(&errs)
+	r := New(f, Header{Width: 80, Height: 24, Command: []string{"/bin/sh", "-l"}}, func() time.Time { return now })
 	for _, s := range []struct {
-		w    interface{ Write([]byte) (int, error) }
+		from Stream
 		text string
-	}{{o, "h\xc3"}, {e, "E"}, {o, "\xa9llo\r\n"}, {o, "\xff\x1b[0m"}, {o, "\xe2\x82"}} {
+	}{{Stdout, "h\xc3"}, {Stderr, "E"}, {Stdout, "\xa9llo\r\n"}, {Stdout, "\xff\x1b[0m"}, {Stdin, "ls\n"}, {Stdout, "\xe2\x82"}} {
 		now = now.Add(500 * time.Millisecond)
-		if _, err := s.w.Write([]byte(s.text)); err != nil {
+		if err := r.Record(s.from, []byte(s.text)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.close(); err != nil {
+	if err := r.Resize(100, 40); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
 	want := `{"version":2,"width":80,"height":24,"timestamp":1700000000,"command":"/bin/sh -l"}
@@ -36,7 +36,9 @@ func TestRecording(t *testing.T) {
 [1,"o","E"]
 [1.5,"o","éllo\r\n"]
 [2,"o","\ufffd\u001b[0m"]
-[2.5,"o","\ufffd\ufffd"]
+[2.5,"i","ls\n"]
+[3,"r","100x40"]
+[3,"o","\ufffd\ufffd"]
 `
 	if b, err := os.ReadFile(path); err != nil || string(b) != want {
 		t.Errorf("got\n%s, %v", b, err)
@@ -44,10 +46,10 @@ func TestRecording(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	if out.String() != "h\xc3\xa9llo\r\n\xff\x1b[0m\xe2\x82" || errs.String() != "E" {
-		t.Errorf("passed on: %q, %q", out.String(), errs.String())
-	}
-	if _, err := newRecording(path, 1, 1, nil, time.Now); err == nil {
+	if _, err := Create(path); err == nil {
 		t.Error("a file was overwritten")
+	}
+	if err := r.Record(Stdout, []byte("late")); err == nil || r.Err() == nil {
+		t.Error("what can't be written is no error")
 	}
 }
