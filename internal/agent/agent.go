@@ -129,6 +129,7 @@ type Agent struct {
 	watches  atomic.Pointer[watchHub] // nil outside Run
 
 	began    time.Time      // counts as the first touch with servers
+	settled  chan struct{}  // closed when it is known what became of an earlier agent's tasks, or settleTime has passed
 	closing  chan struct{}  // closed when Run ends
 	sessions sync.WaitGroup // those in open, which outlive their handlers' server
 
@@ -153,7 +154,7 @@ func New(c Config) (*Agent, error) {
 	a := &Agent{
 		cfg: c, log: c.Log, runners: map[string]*runner{}, collected: map[string]*api.AllocUpdate{},
 		drivers: map[string]*api.DriverInfo{}, driversKnown: make(chan struct{}), wake: make(chan struct{}, 1),
-		began: c.Now(), closing: make(chan struct{}), open: map[*session]context.CancelCauseFunc{}, streams: newSemaphore(c.MaxStreams), copies: newSemaphore(maxCopies),
+		began: c.Now(), settled: make(chan struct{}), closing: make(chan struct{}), open: map[*session]context.CancelCauseFunc{}, streams: newSemaphore(c.MaxStreams), copies: newSemaphore(maxCopies),
 	}
 	a.handler = a.newHandler()
 	var err error
@@ -269,6 +270,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.restore(ctx, &wg); err != nil {
 		return err
 	}
+	wg.Go(func() { a.settle(ctx) })
 	collect := time.NewTicker(a.cfg.GCInterval)
 	defer collect.Stop()
 	pings := time.NewTicker(pingInterval)
@@ -308,6 +310,25 @@ func (a *Agent) restore(ctx context.Context, wg *sync.WaitGroup) error {
 		}
 	}
 	return nil
+}
+
+// settleTime is what drivers get to tell of an earlier agent's tasks before
+// requests are answered from what is known.
+const settleTime = 5 * time.Second
+
+// settle waits until the drivers have told what became of the tasks.
+func (a *Agent) settle(ctx context.Context) {
+	defer close(a.settled)
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	a.mu.RLock()
+	runners := slices.Collect(maps.Values(a.runners))
+	a.mu.RUnlock()
+	for _, r := range runners {
+		for _, name := range r.taskNames() {
+			r.task(name).Settled(ctx)
+		}
+	}
 }
 
 func createIndex(s *localdb.Alloc) uint64 {

@@ -12,7 +12,8 @@ import (
 	"github.com/drover-org/drover/internal/web"
 )
 
-// Handler serves the routes that only the node itself can answer.
+// Handler serves the routes that only the node itself can answer. They are
+// answered while Run runs.
 func (a *Agent) Handler() http.Handler { return a.handler }
 
 func (a *Agent) newHandler() http.Handler {
@@ -48,7 +49,15 @@ func (a *Agent) newHandler() http.Handler {
 			}})
 		}
 	}
-	return web.NewMux(a.log, routes)
+	mux := web.NewMux(a.log, routes)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select { // who asks just after a restart gets what was true before it
+		case <-a.settled:
+		case <-a.closing:
+		case <-r.Context().Done():
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // find returns the runner of an allocation that is on this node.

@@ -33,7 +33,7 @@ func (fakeRights) Caller(_ context.Context, token string) (*api.Caller, error) {
 	return &api.Caller{Kind: api.CallerClient, AccessorID: "acc", Name: "ann"}, nil
 }
 
-func (fakeRights) Changed(string) <-chan struct{} { return nil }
+func (fakeRights) Changed(context.Context, string) <-chan struct{} { return nil }
 
 const secret = "5ec3e7-\"quoted\"-0123456789"
 

@@ -61,7 +61,7 @@ func Recorded(ctx context.Context, file string) {
 type Rights interface {
 	Authorize(ctx context.Context, token string, c api.Capability, namespace string) error
 	Caller(ctx context.Context, token string) (*api.Caller, error)
-	Changed(token string) <-chan struct{}
+	Changed(ctx context.Context, token string) <-chan struct{}
 }
 
 // Authorizer notes on the request's record which rights were asked for, and by

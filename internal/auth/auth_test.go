@@ -189,7 +189,7 @@ func TestChanged(t *testing.T) {
 				return false
 			}
 		}
-		ever := w.Changed("ever")
+		ever := w.Changed(t.Context(), "ever")
 		time.Sleep(48 * time.Hour)
 		if fired(ever) {
 			t.Error("nothing that is waited for expired")
@@ -203,9 +203,9 @@ func TestChanged(t *testing.T) {
 		w.token("day2", &day2, "p")
 		w.token("hour2", &hour2, "p")
 		synctest.Wait()
-		day2Changed := w.Changed("day2")
+		day2Changed := w.Changed(t.Context(), "day2")
 		synctest.Wait()
-		hour2Changed := w.Changed("hour2") // comes closer than the one waited for
+		hour2Changed := w.Changed(t.Context(), "hour2") // comes closer than the one waited for
 		time.Sleep(time.Hour - 1)
 		if fired(hour2Changed) {
 			t.Error("too early")
@@ -214,7 +214,7 @@ func TestChanged(t *testing.T) {
 		if !fired(hour2Changed) || !fired(day2Changed) || w.may("hour2", api.CapReadJob, "default") {
 			t.Error("a token expired")
 		}
-		again := w.Changed("day2")
+		again := w.Changed(t.Context(), "day2")
 		time.Sleep(23 * time.Hour)
 		if !fired(again) || w.may("day2", api.CapReadJob, "default") {
 			t.Error("the later one expired")

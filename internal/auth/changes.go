@@ -11,12 +11,18 @@ import (
 // is closed when policies, tokens or roles change and when the first of the
 // secrets waited for expires. Those whose rights stay ask again, which costs
 // less than keeping a channel for each.
-func (r *Resolver) Changed(token string) <-chan struct{} {
+func (r *Resolver) Changed(ctx context.Context, token string) <-chan struct{} {
 	r.mu.Lock()
-	change := r.change // before looking, so that no change is missed
+	var change <-chan struct{} = r.change // before looking, so that no change is missed
 	r.mu.Unlock()
-	rights, err := r.Rights(context.Background(), token)
-	if err != nil || rights.Expires.IsZero() {
+	rights, err := r.Rights(ctx, token)
+	if err != nil {
+		return change
+	}
+	if rights.alloc != "" {
+		change = r.orChange(ctx, change, rights.alloc)
+	}
+	if rights.Expires.IsZero() {
 		return change
 	}
 	r.mu.Lock()
@@ -29,6 +35,25 @@ func (r *Resolver) Changed(token string) <-chan struct{} {
 		}
 	}
 	return change
+}
+
+// orChange returns a channel that is closed with change, or when an allocation
+// changes, whose end is that of its tasks' identities. It holds a goroutine
+// until then or until ctx ends.
+func (r *Resolver) orChange(ctx context.Context, change <-chan struct{}, alloc string) <-chan struct{} {
+	either := make(chan struct{})
+	watch := r.cfg.Store.Watch(store.KeyAlloc(alloc))
+	go func() {
+		defer watch.Close()
+		select {
+		case <-ctx.Done():
+			return
+		case <-change:
+		case <-watch.C():
+		}
+		close(either)
+	}()
+	return either
 }
 
 // Run tells those who wait in Changed, until ctx ends.

@@ -39,6 +39,7 @@ type Identity struct {
 	Expires time.Time      // zero: never
 
 	Namespace, JobID, Group, Task string // of a workload
+	AllocID                       string // with which a workload's ends
 }
 
 // Rights is whose a secret is and what he may do.
@@ -49,6 +50,7 @@ type Rights struct {
 	Expires  time.Time // zero: never
 
 	index uint64 // the state's ACL index
+	alloc string // of a workload
 }
 
 // Manages reports whether the owner may do everything.
@@ -205,7 +207,7 @@ func (r *Resolver) ofIdentity(snap *store.Snapshot, id *Identity) (*Rights, erro
 	if err != nil {
 		return nil, err
 	}
-	rights.Expires = id.Expires
+	rights.Expires, rights.alloc = id.Expires, id.AllocID
 	return rights, nil
 }
 

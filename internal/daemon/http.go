@@ -36,7 +36,7 @@ func (d *daemon) buildHTTP() {
 	if d.server != nil {
 		cfg.Server = d.server.server
 		cfg.PublicKeysAge = min(d.keyThresholds().Publication()/2, maxPublicKeysAge)
-		cfg.NodeTransport, cfg.NodeConnected = d.server.nodeTransport, d.server.nodes.Connected
+		cfg.NodeTransport, cfg.NodeConnected = d.server.nodeTransport, d.server.nodeConnected
 	} else {
 		cfg.Forward = d.node.link.Transport()
 	}

@@ -197,3 +197,18 @@ type raftNetwork struct {
 
 // nodeTransport is how the API reaches nodes.
 func (s *serverPart) nodeTransport(nodeID string) http.RoundTripper { return s.nodes.Transport(nodeID) }
+
+// reconnectTime is what a node gets that is not connected although it is taken
+// for ready: after a restart of the server or the node it soon is.
+const reconnectTime = 3 * time.Second
+
+// nodeConnected tells whether a node can be reached, and waits a moment for
+// one that has just lost its connection.
+func (s *serverPart) nodeConnected(ctx context.Context, nodeID string) bool {
+	if node := s.store.Snapshot().Node(nodeID); node == nil || node.Status != api.NodeReady {
+		return s.nodes.Connected(nodeID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, reconnectTime)
+	defer cancel()
+	return s.nodes.Await(ctx, nodeID)
+}

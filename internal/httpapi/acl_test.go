@@ -79,7 +79,7 @@ func newSecuredAt(t *testing.T, now func() time.Time) *secured {
 	s.node = &fakeNode{id: nodeID}
 	s.serve(httpapi.Config{
 		Log: quiet, Now: now, Agent: fakeAgent{}, Metrics: prometheus.NewRegistry(), Server: s.server, Node: s.node,
-		NodeConnected: func(string) bool { return false },
+		NodeConnected: func(context.Context, string) bool { return false },
 		Process:       http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
 	})
 	s.register(nodeID)

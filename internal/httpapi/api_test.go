@@ -123,7 +123,7 @@ func (w *world) build(t testing.TB, change ...func(*httpapi.Config)) {
 	w.node = &fakeNode{id: nodeID}
 	cfg := httpapi.Config{
 		Log: quiet, Now: func() time.Time { return start }, Agent: fakeAgent{}, Metrics: prometheus.NewRegistry(), Server: w.server, Node: w.node,
-		NodeConnected: func(string) bool { return false },
+		NodeConnected: func(context.Context, string) bool { return false },
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -157,7 +157,7 @@ func (w *world) Caller(_ context.Context, token string) (*api.Caller, error) {
 	return &api.Caller{Kind: api.CallerClient, Name: "owner of " + token}, nil
 }
 
-func (w *world) Changed(string) <-chan struct{} {
+func (w *world) Changed(context.Context, string) <-chan struct{} {
 	if c := w.rights.Load(); c != nil {
 		return *c
 	}
@@ -329,7 +329,7 @@ func textResponse(r *http.Request, text string) *http.Response {
 func connected(transport func(string) http.RoundTripper) func(*httpapi.Config) {
 	return func(c *httpapi.Config) {
 		c.NodeTransport = transport
-		c.NodeConnected = func(string) bool { return true }
+		c.NodeConnected = func(context.Context, string) bool { return true }
 	}
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/drover-org/drover/api"
@@ -48,7 +49,7 @@ func (a *routes) clientRoutes() []web.Route {
 }
 
 // onAlloc makes a handler of what the node of the path's allocation answers.
-// It takes all of caps.
+// It takes all of caps, for as long as the answer lasts.
 func (a *routes) onAlloc(caps ...api.Capability) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.PathValue("id")
@@ -57,14 +58,27 @@ func (a *routes) onAlloc(caps ...api.Capability) http.Handler {
 			return
 		}
 		var nodeID string
-		for _, c := range caps {
-			var err error
-			if nodeID, err = a.Server.LocateAlloc(r.Context(), web.Token(r), c, id); err != nil {
-				web.WriteError(w, err)
-				return
+		ctx, cancel, err := a.Server.While(r.Context(), web.Token(r), func(ctx context.Context) error {
+			for _, c := range caps {
+				n, err := a.Server.LocateAlloc(ctx, web.Token(r), c, id)
+				if err != nil {
+					return err
+				}
+				if nodeID == "" {
+					nodeID = n // asked again, it is only whether it still may
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			web.WriteError(w, err)
+			return
 		}
-		a.serveNode(w, r, nodeID)
+		defer cancel()
+		a.serveNode(w, r.WithContext(ctx), nodeID)
+		if ctx.Err() != nil {
+			panic(http.ErrAbortHandler) // a stream that lost its right must not look like one that came to its end
+		}
 	})
 }
 

@@ -26,8 +26,10 @@ type Config struct {
 
 	Server        Server                                // the use cases; nil on a pure node
 	NodeTransport func(nodeID string) http.RoundTripper // requests to a node, through its own connection
-	NodeConnected func(nodeID string) bool              // whether that connection is there
-	Forward       http.RoundTripper                     // requests to a server; for a pure node
+	// NodeConnected tells whether that connection is there. It may wait a moment
+	// for one that is expected.
+	NodeConnected func(ctx context.Context, nodeID string) bool
+	Forward       http.RoundTripper // requests to a server; for a pure node
 
 	Node Node // the node in this process; nil on a pure server
 

@@ -45,7 +45,7 @@ func (r *rights) Authorize(_ context.Context, _ string, c api.Capability, ns str
 
 func (r *rights) Caller(context.Context, string) (*api.Caller, error) { return &api.Caller{}, nil }
 
-func (r *rights) Changed(string) <-chan struct{} {
+func (r *rights) Changed(context.Context, string) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.changed

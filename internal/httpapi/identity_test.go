@@ -1,11 +1,13 @@
 package httpapi_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/auth"
 	"github.com/drover-org/drover/internal/identity"
 	"github.com/drover-org/drover/internal/server"
 	"github.com/drover-org/drover/internal/store"
@@ -69,7 +71,19 @@ func TestIdentitiesAreForTheNodeOfTheAllocation(t *testing.T) {
 	if got, err := who.Identify(t.Context(), api.NewID()); got != nil || err != nil {
 		t.Errorf("a secret that is no identity: %v, %v", got, err)
 	}
+	rights := auth.New(auth.Config{Store: s.store, Sealer: s.keys, Log: quiet, Now: func() time.Time { return start }, Identities: who})
+	ctx, cancel := context.WithCancel(t.Context())
+	changed, forgotten := rights.Changed(t.Context(), list[0].Token), rights.Changed(ctx, list[0].Token)
+	cancel()
+	select {
+	case <-changed:
+		t.Error("a change without one")
+	case <-forgotten:
+		t.Error("a change that nobody waits for")
+	default:
+	}
 	s.report(id, api.AllocClientComplete)
+	<-changed // what goes on with the identity asks again, and is cut
 	if _, err := who.Identify(t.Context(), list[0].Token); api.ErrorCode(err) != api.CodeForbidden {
 		t.Errorf("after its end: %v", err)
 	}

@@ -28,7 +28,7 @@ func (a *routes) serveNode(w http.ResponseWriter, r *http.Request, nodeID string
 // serveFarNode answers with what a node says through its connection, and tells
 // it the verdict v about the caller.
 func (a *routes) serveFarNode(w http.ResponseWriter, r *http.Request, nodeID string, v *web.Verdict) {
-	if !a.NodeConnected(nodeID) {
+	if !a.NodeConnected(r.Context(), nodeID) {
 		web.WriteError(w, noPath(nodeID))
 		return
 	}

@@ -8,9 +8,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"github.com/drover-org/drover/api"
 )
 
 // remote is a node behind its connection: a real server and the transport that
@@ -137,4 +140,43 @@ func TestSpliceRefusal(t *testing.T) {
 	if b, _ := io.ReadAll(resp.Body); resp.StatusCode != 400 || string(b) != `unknown task name "x"` {
 		t.Errorf("%d %s", resp.StatusCode, b)
 	}
+}
+
+// A stream whose right is lost is cut, and does not look like one that ended.
+func TestStreamLostRight(t *testing.T) {
+	places(t, func(t *testing.T, here bool) {
+		w, n, target := tunnelled(t, here)
+		ended := make(chan struct{})
+		n.plain = func(w http.ResponseWriter, r *http.Request) {
+			defer close(ended)
+			_, _ = io.WriteString(w, "line\n")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+		var denied atomic.Bool
+		w.may = func(string, api.Capability) error {
+			if denied.Load() {
+				return api.Errorf(api.CodeForbidden, "Permission denied: the token has expired")
+			}
+			return nil
+		}
+		first := make(chan struct{})
+		w.rights.Store(&first)
+		base, rest, _ := strings.Cut(target, "/v1/client/allocation/")
+		id, _, _ := strings.Cut(rest, "/")
+		resp, err := http.Get(base + "/v1/client/fs/logs/" + id + "?task=redis&type=stdout&follow=true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		if _, err := io.ReadFull(resp.Body, make([]byte, 5)); err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatal(resp.StatusCode, err)
+		}
+		denied.Store(true)
+		close(*w.rights.Swap(new(chan struct{})))
+		if _, err := io.ReadAll(resp.Body); err == nil {
+			t.Error("the stream looks whole")
+		}
+		<-ended
+	})
 }

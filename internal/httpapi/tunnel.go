@@ -103,7 +103,7 @@ func (a *routes) runTunnel(conn *ws.Conn, r *http.Request, c api.Capability) err
 		audit.Recorded(r.Context(), web.RecordingOf(w.Header()))
 		return nil
 	}
-	if !a.NodeConnected(nodeID) {
+	if !a.NodeConnected(ctx, nodeID) {
 		return noPath(nodeID)
 	}
 	return a.spliceTunnel(conn, inner, nodeID, a.NodeTransport(nodeID), noPath(nodeID))

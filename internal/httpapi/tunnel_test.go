@@ -26,6 +26,7 @@ import (
 type echoNode struct {
 	t     *testing.T
 	ended chan error
+	plain http.HandlerFunc // of requests that are no websockets
 }
 
 func (n *echoNode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -36,6 +37,10 @@ func (n *echoNode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.URL.Query().Has("ws_handshake") {
 		n.t.Error("the node was asked for a handshake")
+	}
+	if n.plain != nil && !ws.IsUpgrade(r) {
+		n.plain(w, r)
+		return
 	}
 	conn, err := ws.Accept(w, r)
 	if err != nil {
@@ -187,7 +192,7 @@ func TestTunnelRefusals(t *testing.T) {
 // The node is not connected, not known, or refuses the upgrade.
 func TestTunnelNoNode(t *testing.T) {
 	w, _, target := tunnelled(t, false, func(c *httpapi.Config) {})
-	w.config.NodeConnected = func(string) bool { return false }
+	w.config.NodeConnected = func(context.Context, string) bool { return false }
 	w.serve(w.config)
 	srv := httptest.NewServer(w.h)
 	defer srv.Close()
@@ -204,7 +209,7 @@ func TestTunnelNoNode(t *testing.T) {
 	refusing := remote(t, func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, strings.Repeat("too busy ", 40), http.StatusServiceUnavailable)
 	})
-	w.config.NodeConnected = func(string) bool { return true }
+	w.config.NodeConnected = func(context.Context, string) bool { return true }
 	w.config.NodeTransport = func(string) http.RoundTripper { return refusing }
 	w.serve(w.config)
 	busy := httptest.NewServer(w.h)

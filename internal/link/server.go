@@ -64,6 +64,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session       // by node ID
+	adopted  chan struct{}             // closed, and made anew, when a node connects
 	dials    map[[16]byte]*pendingDial // by token
 }
 
@@ -77,7 +78,7 @@ type pendingDial struct {
 // NewServer returns a Server; it does nothing until connections are given to
 // ServeControl and ServeDialBack.
 func NewServer(cfg ServerConfig) *Server {
-	s := &Server{cfg: cfg, sessions: map[string]*session{}, dials: map[[16]byte]*pendingDial{}}
+	s := &Server{cfg: cfg, sessions: map[string]*session{}, adopted: make(chan struct{}), dials: map[[16]byte]*pendingDial{}}
 	s.transport = &http.Transport{
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
 			nodeID, _, err := net.SplitHostPort(addr)
@@ -103,6 +104,24 @@ func (s *Server) Connected(nodeID string) bool {
 	return s.sessions[nodeID] != nil
 }
 
+// Await waits until the node has a control stream to this server, and reports
+// whether that was before ctx ended.
+func (s *Server) Await(ctx context.Context, nodeID string) bool {
+	for {
+		s.mu.Lock()
+		connected, more := s.sessions[nodeID] != nil, s.adopted
+		s.mu.Unlock()
+		if connected {
+			return true
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 // Nodes returns how many nodes have a control stream to this server.
 func (s *Server) Nodes() int {
 	s.mu.Lock()
@@ -116,6 +135,8 @@ func (s *Server) adopt(nodeID string, sess *session) (old *session) {
 	defer s.mu.Unlock()
 	old = s.sessions[nodeID]
 	s.sessions[nodeID] = sess
+	close(s.adopted)
+	s.adopted = make(chan struct{})
 	return old
 }
 

@@ -17,8 +17,8 @@ type Authorizer interface {
 	Caller(ctx context.Context, token string) (*api.Caller, error)
 	// Changed returns a channel that is closed when the answers about a token
 	// may have become others: it expired, or tokens, policies or roles
-	// changed. A nil channel says never.
-	Changed(token string) <-chan struct{}
+	// changed. A nil channel says never; after ctx it may stay open.
+	Changed(ctx context.Context, token string) <-chan struct{}
 }
 
 // AllowAll is the Authorizer of an agent without access control.
@@ -33,7 +33,7 @@ func (AllowAll) Caller(context.Context, string) (*api.Caller, error) {
 }
 
 // Changed is never.
-func (AllowAll) Changed(string) <-chan struct{} { return nil }
+func (AllowAll) Changed(context.Context, string) <-chan struct{} { return nil }
 
 // Caller tells who owns a token.
 func (s *Server) Caller(ctx context.Context, token string) (*api.Caller, error) {
@@ -45,11 +45,12 @@ func (s *Server) Caller(ctx context.Context, token string) (*api.Caller, error) 
 // changed. The context ends with ctx, or with the error of check as its cause.
 // The caller must call the cancel function, which also ends the watching.
 func (s *Server) While(ctx context.Context, token string, check func(context.Context) error) (context.Context, context.CancelFunc, error) {
-	changed := s.cfg.Authorizer.Changed(token) // before check, so that no change is missed
+	ctx, cancel := context.WithCancelCause(ctx)
+	changed := s.cfg.Authorizer.Changed(ctx, token) // before check, so that no change is missed
 	if err := check(ctx); err != nil {
+		cancel(nil)
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
 	if changed != nil {
 		go func() {
 			for {
@@ -58,7 +59,7 @@ func (s *Server) While(ctx context.Context, token string, check func(context.Con
 					return
 				case <-changed:
 				}
-				changed = s.cfg.Authorizer.Changed(token)
+				changed = s.cfg.Authorizer.Changed(ctx, token)
 				if err := check(ctx); err != nil {
 					cancel(err)
 					return

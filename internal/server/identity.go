@@ -58,6 +58,6 @@ func (i Identities) Identify(_ context.Context, secret string) (*auth.Identity, 
 	}
 	return &auth.Identity{
 		Kind: api.CallerWorkload, ID: w.ID, Name: w.JobID + "/" + a.TaskGroup + "/" + w.Task, Expires: w.Expires,
-		Namespace: w.Namespace, JobID: w.JobID, Group: a.TaskGroup, Task: w.Task,
+		Namespace: w.Namespace, JobID: w.JobID, Group: a.TaskGroup, Task: w.Task, AllocID: a.ID,
 	}, nil
 }

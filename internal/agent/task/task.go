@@ -41,12 +41,14 @@ type Config struct {
 
 // Task is one task of an allocation. All methods may be called concurrently.
 type Task struct {
-	cfg     Config
-	begin   chan struct{} // closed: the task's turn has come
-	kill    chan struct{} // closed: the task is to end; order is set
-	hurry   chan struct{} // closed: without shutdown delay
-	restart chan *restart
-	done    chan struct{} // closed: Run has returned
+	cfg      Config
+	begin    chan struct{} // closed: the task's turn has come
+	kill     chan struct{} // closed: the task is to end; order is set
+	hurry    chan struct{} // closed: without shutdown delay
+	restart  chan *restart
+	settled  chan struct{} // closed by settle
+	settling sync.Once
+	done     chan struct{} // closed: Run has returned
 
 	signals sync.Mutex // held while a signal is sent, so that its event comes before the end it causes
 
@@ -70,7 +72,7 @@ func New(c Config) *Task {
 	t := &Task{
 		cfg: c, alloc: c.Alloc, spec: c.Task,
 		begin: make(chan struct{}), kill: make(chan struct{}), hurry: make(chan struct{}),
-		restart: make(chan *restart, 1), done: make(chan struct{}),
+		restart: make(chan *restart, 1), settled: make(chan struct{}), done: make(chan struct{}),
 	}
 	if r := c.Record; r != nil && r.State != nil {
 		t.state, t.handle, t.policy, t.renew = r.State, r.Handle, r.Restart, r.Renew
@@ -100,6 +102,9 @@ func (t *Task) Run(ctx context.Context) error {
 	defer close(t.done)
 	var wait time.Duration
 	for p := t.firstPhase(); ; {
+		if p != restoring {
+			t.settle()
+		}
 		switch p {
 		case restoring:
 			p, wait = t.recover(ctx)
@@ -118,6 +123,19 @@ func (t *Task) Run(ctx context.Context) error {
 		case left:
 			return ctx.Err()
 		}
+	}
+}
+
+// settle tells that an earlier agent's task was found, or that there is none.
+func (t *Task) settle() { t.settling.Do(func() { close(t.settled) }) }
+
+// Settled waits until it is known what became of an earlier agent's task, or
+// until ctx ends.
+func (t *Task) Settled(ctx context.Context) {
+	select {
+	case <-t.settled:
+	case <-t.done:
+	case <-ctx.Done():
 	}
 }
 
