@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/drover-org/drover/api"
 )
@@ -119,6 +120,23 @@ type Operator struct{ c *Client }
 
 // Operator returns the calls for those who run the cluster.
 func (c *Client) Operator() Operator { return Operator{c} }
+
+// Health tells how the servers of the region are, also when something is
+// wrong with them.
+func (o Operator) Health(ctx context.Context) (*api.RegionHealth, error) {
+	resp, err := o.c.Do(ctx, http.MethodGet, "/v1/operator/autopilot/health", nil, http.Header{}, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusTooManyRequests || !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
+		if err := refusal(resp); err != nil {
+			return nil, err
+		}
+	}
+	out := new(api.RegionHealth)
+	return out, decodeAnswer(ctx, resp, out)
+}
 
 // GC removes everything that is over and could be removed later anyway.
 func (o Operator) GC(ctx context.Context) error {

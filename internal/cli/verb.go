@@ -41,7 +41,7 @@ func verbs() []*verb {
 		nodeStatusVerb(), nodeEligibilityVerb(), nodeIdentityGetVerb(), nodeIdentityRenewVerb(), nodeIntroCreateVerb(),
 		namespaceApplyVerb(), namespaceListVerb(), namespaceStatusVerb(), namespaceInspectVerb(), namespaceDeleteVerb(),
 		auditVerifyVerb(),
-		statusVerb(), serverMembersVerb(), serverJoinVerb(), serverForceLeaveVerb(), systemGCVerb(), operatorAPIVerb(),
+		statusVerb(), serverMembersVerb(), operatorAutopilotHealthVerb(), serverJoinVerb(), serverForceLeaveVerb(), systemGCVerb(), operatorAPIVerb(),
 		loginVerb(), aclBootstrapVerb(), aclExplainVerb(),
 		aclPolicyApplyVerb(), aclPolicyListVerb(), aclPolicyInfoVerb(), aclPolicyDeleteVerb(), aclPolicySelfVerb(),
 		aclTokenCreateVerb(), aclTokenListVerb(), aclTokenInfoVerb(), aclTokenUpdateVerb(), aclTokenDeleteVerb(), aclTokenSelfVerb(),

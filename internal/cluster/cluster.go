@@ -68,6 +68,7 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	leading context.Context // nil unless leading and caught up
+	since   time.Time       // when leading last changed, or the log was opened
 	changed chan struct{}   // closed and replaced when leading changes
 }
 
@@ -81,6 +82,7 @@ func Open(cfg Config) (*Cluster, error) {
 	}
 	c := &Cluster{
 		cfg: cfg, storage: st, notify: make(chan bool, notifyQueue), fatal: make(chan error, 1), done: make(chan struct{}), changed: make(chan struct{}),
+		since: time.Now(),
 	}
 	if cfg.wrapLogs != nil {
 		st.logs = cfg.wrapLogs(st.logs)
@@ -197,7 +199,7 @@ func (c *Cluster) setLeading(ctx context.Context) {
 	if c.leading == nil && ctx == nil {
 		return
 	}
-	c.leading = ctx
+	c.leading, c.since = ctx, time.Now()
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
@@ -360,6 +362,13 @@ func (c *Cluster) Servers() []*api.RaftServer {
 
 // ID returns this server's ID, which it keeps for good.
 func (c *Cluster) ID() string { return string(c.storage.id) }
+
+// Position is where this server is in the log.
+func (c *Cluster) Position() api.LogPosition {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return api.LogPosition{Term: c.raft.CurrentTerm(), Index: c.raft.LastIndex(), Since: c.since}
+}
 
 // Stats returns what raft tells of itself, for operators.
 func (c *Cluster) Stats() map[string]string { return c.raft.Stats() }

@@ -65,11 +65,13 @@ func (w *world) propose(cmd store.Command) store.Result {
 func (w *world) CheckRead(context.Context, bool) error { return nil }
 func (w *world) Leader() string                        { return "127.0.0.1:4647" }
 func (w *world) LastContact() time.Duration            { return 0 }
+func (w *world) ID() string                            { return "s1" }
+func (w *world) Position() api.LogPosition             { return api.LogPosition{Term: 2, Index: 7, Since: start} }
 func (w *world) Servers() []*api.RaftServer {
 	return []*api.RaftServer{{ID: "s1", Node: "s1.global", Address: "127.0.0.1:4647", Leader: true, Voter: true}}
 }
 func (w *world) Members() []*api.AgentMember {
-	return []*api.AgentMember{{Name: "s1.global", Status: "alive"}}
+	return []*api.AgentMember{{Name: "s1.global", Status: "alive", Tags: map[string]string{"id": "s1"}}}
 }
 func (w *world) Beat(string) (time.Duration, error) { return 10 * time.Second, nil }
 func (w *world) Gone(string)                        {}

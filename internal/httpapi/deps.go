@@ -199,6 +199,9 @@ type Operator interface {
 	FuzzySearch(ctx context.Context, opts api.ListOptions, req *api.FuzzySearchRequest) (*api.FuzzySearchResponse, error)
 	SchedulerConfig(ctx context.Context, opts api.ListOptions) (*api.SchedulerConfiguration, api.Meta, error)
 	SetSchedulerConfig(ctx context.Context, token string, cfg *api.SchedulerConfiguration, cas bool) (updated bool, index uint64, err error)
+	AutopilotConfiguration(ctx context.Context, token string) (*api.AutopilotConfiguration, error)
+	SetAutopilotConfiguration(ctx context.Context, token string) error
+	RegionHealth(ctx context.Context, token string) (*api.RegionHealth, error)
 	SchedulerWorkers(ctx context.Context, token string) ([]*api.SchedulerWorker, error)
 	SchedulerWorkerConfig(ctx context.Context, token string) (*api.SchedulerWorkerConfig, error)
 	SetSchedulerWorkerConfig(ctx context.Context, token string, c *api.SchedulerWorkerConfig) error

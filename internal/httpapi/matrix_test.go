@@ -161,6 +161,9 @@ var matrix = map[string]matrixRow{
 	"PUT POST /v1/operator/keyring/rotate":          {allow: "om"},
 	"DELETE /v1/operator/keyring/key/{id}":          {allow: "om"},
 	"GET /.well-known/openid-configuration":         {allow: everybody}, // 404: no issuer is set
+	"GET /v1/operator/autopilot/configuration":      {allow: "om"},
+	"PUT /v1/operator/autopilot/configuration":      {allow: "om"}, // 501
+	"GET /v1/operator/autopilot/health":             {allow: "om"},
 	"GET /v1/operator/license":                      {allow: everybody},
 	"PUT POST /v1/system/gc":                        {allow: "m"},
 

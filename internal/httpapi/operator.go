@@ -20,6 +20,9 @@ func (a *routes) operatorRoutes() []web.Route {
 		}},
 		{Methods: "GET", Pattern: "/v1/operator/scheduler/configuration", Needs: web.Region(api.CapOperatorRead), Do: a.schedulerConfig},
 		{Methods: "PUT POST", Pattern: "/v1/operator/scheduler/configuration", Needs: web.Region(api.CapOperatorWrite), Do: a.setSchedulerConfig},
+		{Methods: "GET", Pattern: "/v1/operator/autopilot/configuration", Needs: web.Region(api.CapOperatorRead), Do: a.autopilotConfig},
+		{Methods: "PUT", Pattern: "/v1/operator/autopilot/configuration", Needs: web.Region(api.CapOperatorWrite), Do: a.setAutopilotConfig},
+		{Methods: "GET", Pattern: "/v1/operator/autopilot/health", Needs: web.Region(api.CapOperatorRead), Do: a.regionHealth},
 		{Methods: "GET", Pattern: "/v1/operator/license", Needs: web.Everyone(), Do: func(*http.Request) (any, error) {
 			return &web.Reply{Status: http.StatusNoContent}, nil
 		}},

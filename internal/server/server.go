@@ -45,6 +45,9 @@ type Cluster interface {
 	// LastContact is how long ago this server heard of its leader; 0 on the
 	// leader.
 	LastContact() time.Duration
+	// ID is this server's in the log, and Position where it is in that.
+	ID() string
+	Position() api.LogPosition
 	// Servers lists the voters and other members of the log.
 	Servers() []*api.RaftServer
 	// Members lists the servers of all regions as this one sees them.
