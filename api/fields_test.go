@@ -154,8 +154,8 @@ func TestUnsupported(t *testing.T) {
 	}{
 		{"nothing", nil, "", ""},
 		{"all at once", func(j *Job) { j.AllAtOnce = true }, "AllAtOnce: has no effect in this release", ""},
-		{"periodic", func(j *Job) { j.Periodic = &PeriodicConfig{Spec: "@daily"} }, "", "Periodic: is not supported in this release"},
-		{"parameterized", func(j *Job) { j.ParameterizedJob = &ParameterizedConfig{} }, "", "ParameterizedJob: is not supported"},
+		{"periodic", func(j *Job) { j.Periodic = &PeriodicConfig{Spec: "@daily"} }, "", ""},
+		{"parameterized", func(j *Job) { j.ParameterizedJob = &ParameterizedConfig{} }, "", ""},
 		{"template", func(j *Job) { task(j).Templates = []*Template{{EmbeddedTmpl: "x", DestPath: "y"}} }, "",
 			`group "cache" > task "redis" > Templates: is not supported`},
 		{"bridge", func(j *Job) { j.TaskGroups[0].Networks = []*NetworkResource{{Mode: "bridge"}} }, "",

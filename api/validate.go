@@ -85,6 +85,9 @@ func (j *Job) validate(at spot) {
 	if j.Periodic != nil {
 		j.Periodic.validate(at.in("Periodic"), j.Type)
 	}
+	if j.ParameterizedJob != nil {
+		j.ParameterizedJob.validate(at.in("ParameterizedJob"), j)
+	}
 	j.validateUI(at.in("UI"))
 }
 
@@ -118,6 +121,8 @@ func (p *PeriodicConfig) validate(at spot, jobType string) {
 	if (p.Spec == "") == (len(p.Specs) == 0) {
 		at.bad("Spec", "give either Spec (one cron expression) or Specs (several)")
 	}
+	at.elements("Specs", len(p.Specs))
+	at.oneOf("SpecType", p.SpecType, "cron")
 }
 
 func (j *Job) validateUI(at spot) {

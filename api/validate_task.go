@@ -29,6 +29,7 @@ func (t *Task) validate(at spot, j *Job, g *TaskGroup) {
 	at.duration("ShutdownDelay", &t.ShutdownDelay, 0)
 	at.signal("KillSignal", t.KillSignal)
 	t.validateLifecycle(at)
+	t.validateDispatch(at.in("DispatchPayload"), j)
 	t.LogConfig.validate(at.in("LogConfig"))
 	t.validateMounts(at, g)
 	validateServices(at, t.Services, g, t)

@@ -35,6 +35,8 @@ const patience = 60 * time.Second
 //	wait-running JOB [COUNT]    wait for COUNT running allocations
 //	wait-status JOB STATUS [COUNT]   the same for another client status
 //	                            (JOB@NAMESPACE where it is not the default one)
+//	wait-json PATH REGEXP       read PATH again whenever it changes, until its
+//	                            JSON matches
 //	[!] http METHOD PATH [FILE] ['HEADER: VALUE'…]
 //	                            send a request; the body goes to stdout, the
 //	                            status and headers to stderr; ! wants 4xx/5xx;
@@ -64,6 +66,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"wait-node":    cmdWaitNode,
 		"wait-running": cmdWaitRunning,
 		"wait-status":  cmdWaitStatus,
+		"wait-json":    cmdWaitJSON,
 		"http":         cmdHTTP,
 		"ws":           cmdWS,
 		"json":         cmdJSON,
@@ -121,17 +124,17 @@ func get(ts *testscript.TestScript, path string, out any) (index uint64, err err
 }
 
 // follow reads path again whenever it changes, until done.
-func follow(ts *testscript.TestScript, what, path string, done func(list []map[string]any) (bool, string)) {
+func follow[T any](ts *testscript.TestScript, what, path string, done func(answer T) (bool, string)) {
 	index := uint64(0)
 	state := ""
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
-		var list []map[string]any
+		var answer T
 		sep := "?"
 		if strings.Contains(path, "?") {
 			sep = "&"
 		}
-		at, err := get(ts, fmt.Sprintf("%s%sindex=%d&wait=5s", path, sep, index), &list)
+		at, err := get(ts, fmt.Sprintf("%s%sindex=%d&wait=5s", path, sep, index), &answer)
 		if err != nil {
 			state = err.Error()
 			<-time.After(50 * time.Millisecond)
@@ -139,7 +142,7 @@ func follow(ts *testscript.TestScript, what, path string, done func(list []map[s
 		}
 		index = max(at, 1)
 		var ok bool
-		if ok, state = done(list); ok {
+		if ok, state = done(answer); ok {
 			return
 		}
 	}
@@ -191,6 +194,13 @@ func waitStatus(ts *testscript.TestScript, job, status string, want int) {
 		}
 		return count[status] == want, fmt.Sprint(count)
 	})
+}
+
+func cmdWaitJSON(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 2, "wait-json PATH REGEXP")
+	want, err := regexp.Compile(args[1])
+	ts.Check(err)
+	follow(ts, args[1], args[0], func(answer json.RawMessage) (bool, string) { return want.Match(answer), string(answer) })
 }
 
 func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {

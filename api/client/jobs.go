@@ -192,6 +192,28 @@ func (j Jobs) Revert(ctx context.Context, namespace string, req *api.JobRevertRe
 	return out, err
 }
 
+// Dispatch starts an instance of a parameterized job. With an idempotency token
+// that an instance has already, that one is the answer and none is started.
+func (j Jobs) Dispatch(ctx context.Context, namespace string, req *api.JobDispatchRequest, idempotency string) (*api.JobDispatchResponse, error) {
+	params := jobParams(namespace)
+	if idempotency != "" {
+		if params == nil {
+			params = url.Values{}
+		}
+		params.Set("idempotency_token", idempotency)
+	}
+	out := new(api.JobDispatchResponse)
+	_, err := j.c.call(ctx, http.MethodPut, jobPath(req.JobID, "/dispatch"), params, req, out)
+	return out, err
+}
+
+// PeriodicForce starts a periodic job out of turn.
+func (j Jobs) PeriodicForce(ctx context.Context, id, namespace string) (*api.PeriodicForceResponse, error) {
+	out := new(api.PeriodicForceResponse)
+	_, err := j.c.call(ctx, http.MethodPut, jobPath(id, "/periodic/force"), jobParams(namespace), nil, out)
+	return out, err
+}
+
 // Scale changes the count of one group.
 func (j Jobs) Scale(ctx context.Context, id, namespace string, req *api.ScalingRequest) (*api.JobRegisterResponse, error) {
 	out := new(api.JobRegisterResponse)

@@ -1,14 +1,18 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"flag"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/api/client"
+	"github.com/drover-org/drover/internal/cron"
 )
 
 type jobStatusOptions struct {
@@ -105,7 +109,8 @@ func (e *env) jobFacts(j *api.Job, verbose bool) {
 		f.add("Tag", j.VersionTag.Name)
 	}
 	if j.Periodic != nil {
-		f.add("Periodic", strings.Join(append([]string{j.Periodic.Spec}, j.Periodic.Specs...), " "))
+		f.add("Periodic", periodText(j.Periodic))
+		f.add("Next launch", nextLaunch(j, time.Now()))
 	}
 	if j.UI != nil {
 		f.addIf("Description", visible(j.UI.Description))
@@ -113,10 +118,57 @@ func (e *env) jobFacts(j *api.Job, verbose bool) {
 	e.show(f)
 }
 
+func periodText(p *api.PeriodicConfig) string {
+	specs := p.Specs
+	if p.Spec != "" {
+		specs = []string{p.Spec}
+	}
+	return fmt.Sprintf("%s (%s)", strings.Join(specs, ", "), cmp.Or(p.TimeZone, "UTC"))
+}
+
+// nextLaunch says when a periodic job starts next.
+func nextLaunch(j *api.Job, now time.Time) string {
+	if !j.IsPeriodicActive() {
+		return "none"
+	}
+	next, err := cron.Next(j.Periodic, now)
+	switch {
+	case err != nil:
+		return err.Error()
+	case next.IsZero():
+		return "never again"
+	}
+	return fmt.Sprintf("%s (in %s)", when(next), next.Sub(now).Round(time.Second))
+}
+
+// instances shows what a periodic or parameterized job has started.
+func (e *env) instances(ctx context.Context, c *client.Client, j *api.Job, n *api.JobChildrenSummary) error {
+	list, _, err := c.Jobs().List(ctx, api.ListOptions{Namespace: j.Namespace, Prefix: j.ID + "/"})
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, func(x *api.JobListStub) bool { return x.ParentID != j.ID })
+	slices.SortFunc(list, func(a, b *api.JobListStub) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })
+	e.heading("Instances")
+	if n != nil {
+		e.say("%d pending, %d running, %d dead", n.Pending, n.Running, n.Dead)
+	}
+	if len(list) > 0 {
+		e.show(e.jobTable(list[:min(len(list), maxShown)]))
+	}
+	if more := len(list) - maxShown; more > 0 {
+		e.say("… and %d older ones", more)
+	}
+	return nil
+}
+
 func (e *env) jobDetails(ctx context.Context, c *client.Client, j *api.Job, o *jobStatusOptions, in api.ListOptions) error {
 	summary, _, err := c.Jobs().Summary(ctx, j.ID, in)
 	if err != nil {
 		return err
+	}
+	if j.Periodic != nil || j.IsParameterized() {
+		return e.instances(ctx, c, j, summary.Children)
 	}
 	e.heading("Summary")
 	t := newTable("Group", "Queued", "Starting", "Running", "Failed", "Complete", "Lost", "Unknown")

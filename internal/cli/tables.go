@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"sort"
 	"strconv"
 	"strings"
@@ -80,6 +81,9 @@ func (e *env) jobTable(list []*api.JobListStub) *table {
 func runningText(s *api.JobSummary) string {
 	if s == nil {
 		return "-"
+	}
+	if n := s.Children; n != nil {
+		return fmt.Sprintf("%d of %d", n.Running, n.Pending+n.Running+n.Dead)
 	}
 	running, wanted := 0, 0
 	for _, g := range s.Summary {

@@ -34,6 +34,7 @@ func verbs() []*verb {
 		agentVerb(),
 		jobRunVerb(), jobPlanVerb(), jobStatusVerb(), jobStopVerb(), jobInspectVerb(), jobValidateVerb(), jobInitVerb(),
 		jobAllocsVerb(), jobEvalVerb(), jobWhyVerb(), jobHistoryVerb(), jobRevertVerb(), jobPromoteVerb(), jobScaleVerb(), jobDeploymentsVerb(),
+		jobDispatchVerb(), jobPeriodicForceVerb(),
 		allocListVerb(), allocStatusVerb(), allocWhyVerb(), allocLogsVerb(), allocExecVerb(), allocFSVerb(), allocCpVerb(), allocPortForwardVerb(),
 		allocStopVerb(), allocRestartVerb(), allocSignalVerb(),
 		eventsVerb(), agentMonitorVerb(), evalListVerb(), evalStatusVerb(),

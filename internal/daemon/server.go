@@ -16,6 +16,7 @@ import (
 	"github.com/drover-org/drover/internal/control/evals"
 	"github.com/drover-org/drover/internal/control/keys"
 	"github.com/drover-org/drover/internal/control/liveness"
+	"github.com/drover-org/drover/internal/control/periodic"
 	"github.com/drover-org/drover/internal/control/plans"
 	"github.com/drover-org/drover/internal/control/reap"
 	"github.com/drover-org/drover/internal/control/rollout"
@@ -154,6 +155,7 @@ func (d *daemon) lead(ctx context.Context, live *liveness.Liveness, reaper *reap
 	s := d.server
 	placer := plans.New(plans.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
 	dispatcher := evals.New(evals.Config{Workers: s.workers, Store: s.store, Proposer: s.cluster, Planner: placer, Now: time.Now, NewID: api.NewID, Log: d.log})
+	launcher := periodic.New(periodic.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
 	deployments := rollout.New(rollout.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
 	keeper := keys.New(keys.Config{
 		Store: s.store, Proposer: s.cluster, Maker: s.ring, Log: d.log, Now: time.Now, NewID: api.NewID,
@@ -169,6 +171,7 @@ func (d *daemon) lead(ctx context.Context, live *liveness.Liveness, reaper *reap
 	g.Go(func() error { return placer.Run(ctx) })
 	g.Go(func() error { return dispatcher.Run(ctx) })
 	g.Go(func() error { return deployments.Run(ctx) })
+	g.Go(func() error { return launcher.Run(ctx) })
 	return g.Wait()
 }
 

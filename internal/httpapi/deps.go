@@ -117,6 +117,8 @@ type JobChanges interface {
 	MarkJobStable(ctx context.Context, token, namespace string, req *api.JobStabilityRequest) (index uint64, err error)
 	EvaluateJob(ctx context.Context, token, namespace, id string, force bool) (*api.JobRegisterResponse, error)
 	ScaleJob(ctx context.Context, token, namespace, id string, req *api.ScalingRequest) (*api.JobRegisterResponse, error)
+	ForcePeriodicJob(ctx context.Context, token, namespace, id string) (*api.PeriodicForceResponse, error)
+	DispatchJob(ctx context.Context, token, namespace string, req *api.JobDispatchRequest, idempotency string) (*api.JobDispatchResponse, error)
 }
 
 // Allocs reads and stops allocations.

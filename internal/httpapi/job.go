@@ -61,9 +61,9 @@ func (a *routes) jobPaths() web.Route {
 		{"/evaluate", []web.Route{{Methods: "PUT POST", Needs: web.Namespace(api.CapEvaluateJob), Do: a.evaluateJob}}},
 		{"/revert", []web.Route{{Methods: "PUT POST", Needs: web.Namespace(api.CapRevertJob), Do: a.revertJob}}},
 		{"/stable", []web.Route{{Methods: "PUT POST", Needs: web.Namespace(api.CapStableJob), Do: a.markJobStable}}},
-		{"/periodic/force", []web.Route{{Methods: "PUT POST", Needs: web.Everyone(), Do: unsupported("periodic jobs are not started yet")}}},
-		{"/dispatch/payload", []web.Route{{Methods: "PUT POST", Needs: web.Everyone(), Do: unsupported("parameterized jobs are not dispatched yet")}}},
-		{"/dispatch", []web.Route{{Methods: "PUT POST", Needs: web.Everyone(), Do: unsupported("parameterized jobs are not dispatched yet")}}},
+		{"/periodic/force", []web.Route{{Methods: "PUT POST", Needs: web.Namespace(api.CapForcePeriodicJob), Do: a.forcePeriodicJob}}},
+		{"/dispatch/payload", []web.Route{{Methods: "PUT POST", Needs: web.Namespace(api.CapDispatchJob), Do: a.dispatchPayload}}},
+		{"/dispatch", []web.Route{{Methods: "PUT POST", Needs: web.Namespace(api.CapDispatchJob), Do: a.dispatchJob}}},
 		{"", []web.Route{
 			{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Job, api.Meta, error) {
 				return a.Server.Job(r.Context(), o, id)

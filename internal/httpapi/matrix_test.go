@@ -105,9 +105,9 @@ var matrix = map[string]matrixRow{
 	"PUT POST /v1/job/{id}/evaluate":         {allow: "wm", body: `{"JobID": "$job"}`},
 	"PUT POST /v1/job/{id}/revert":           {allow: "wm", body: `{"JobID": "$job", "JobVersion": 0}`},
 	"PUT POST /v1/job/{id}/stable":           {allow: "wm", body: `{"JobID": "$job", "JobVersion": 0, "Stable": true}`},
-	"PUT POST /v1/job/{id}/periodic/force":   {allow: everybody}, // 501
-	"PUT POST /v1/job/{id}/dispatch/payload": {allow: everybody}, // 501
-	"PUT POST /v1/job/{id}/dispatch":         {allow: everybody}, // 501
+	"PUT POST /v1/job/{id}/periodic/force":   {allow: "wm"},
+	"PUT POST /v1/job/{id}/dispatch/payload": {allow: "wm"},
+	"PUT POST /v1/job/{id}/dispatch":         {allow: "wm"},
 
 	"GET /v1/allocations":                            {allow: "rwm"},
 	"GET /v1/allocation/{id}":                        {allow: "rwm"},

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/cron"
 	"github.com/drover-org/drover/internal/sched"
 	"github.com/drover-org/drover/internal/store"
 )
@@ -29,7 +30,11 @@ func (s *Server) PlanJob(ctx context.Context, token string, req *api.JobPlanRequ
 	if current != nil {
 		out.JobModifyIndex = current.JobModifyIndex
 	}
-	if !job.IsPeriodicActive() && !job.IsParameterized() {
+	if job.IsPeriodicActive() {
+		if out.NextPeriodicLaunch, err = cron.Next(job.Periodic, s.now()); err != nil {
+			return nil, err
+		}
+	} else if !job.IsParameterized() {
 		s.dryRun(snap, current, job, out)
 		if a := out.Annotations; a != nil {
 			a.PreemptedAllocs = slices.DeleteFunc(a.PreemptedAllocs, func(p *api.AllocListStub) bool {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/cron"
 	"github.com/drover-org/drover/internal/store"
 )
 
@@ -100,6 +101,11 @@ func (s *Server) prepareJob(ctx context.Context, token string, job *api.Job, nam
 	warnings, err := j.Validate()
 	if err != nil {
 		return nil, nil, err
+	}
+	if j.Periodic != nil {
+		if err := cron.Check(j.Periodic, s.now()); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err := admit(snap, &j); err != nil {
 		return nil, nil, err

@@ -58,6 +58,7 @@ var commands = []struct {
 	{"ResealACLTokens", func() Command { return new(ResealACLTokens) }},
 	{"RetireRootKey", func() Command { return new(RetireRootKey) }},
 	{"DeleteService", func() Command { return new(DeleteService) }},
+	{"LaunchJob", func() Command { return new(LaunchJob) }},
 	{"DeleteRootKey", func() Command { return new(DeleteRootKey) }},
 }
 

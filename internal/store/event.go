@@ -19,6 +19,7 @@ func (s *Store) PublishTo(r *events.Ring) {
 // not named gives its events its own name.
 var eventTypes = map[reflect.Type]string{
 	reflect.TypeFor[RegisterJob]():           "JobRegistered",
+	reflect.TypeFor[LaunchJob]():             "JobRegistered",
 	reflect.TypeFor[DeregisterJob]():         "JobDeregistered",
 	reflect.TypeFor[ScaleJob]():              "JobRegistered",
 	reflect.TypeFor[MarkJobStable]():         "JobStabilityUpdated",

@@ -20,8 +20,9 @@ type jobRow struct {
 	summary     *api.JobSummary
 	submissions []*api.JobSubmission // newest first
 	scaling     map[string][]api.ScalingEvent
-	live        int // allocations that are not terminal
-	open        int // evaluations that are not terminal
+	launched    int64 // of a periodic job: what was due until here (Unix nanoseconds) is done with
+	live        int   // allocations that are not terminal
+	open        int   // evaluations that are not terminal
 }
 
 func (r *jobRow) job() *api.Job { return r.versions[0] }
@@ -149,6 +150,11 @@ func (t *tx) flushJobs() {
 			t.jobs.Delete(item)
 		} else {
 			t.jobs.Set(item)
+		}
+		if row.periodic() {
+			t.periodic.Set(name)
+		} else {
+			t.periodic.Delete(name)
 		}
 	}
 }
@@ -280,7 +286,7 @@ func (t *tx) newVersion(row *jobRow, j *api.Job, now int64) *jobRow {
 		}
 	}
 	if sum.Children == nil && (cp.Periodic != nil || cp.ParameterizedJob != nil) {
-		sum.Children = &api.JobChildrenSummary{}
+		sum.Children = (&Snapshot{tables: t.tables}).children(j.Namespace, j.ID) // of a former job of this name
 	}
 	t.touchSummary(j.Namespace, j.ID)
 	return row

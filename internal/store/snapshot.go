@@ -57,6 +57,7 @@ type jobRecord struct {
 	Summary       *api.JobSummary
 	Submissions   []*api.JobSubmission
 	Scaling       map[string][]api.ScalingEvent
+	Launched      int64 `json:",omitempty"`
 }
 
 // writer writes records and numbers what is shared.
@@ -111,7 +112,7 @@ func (s *Snapshot) Persist(out io.Writer) error {
 	}
 	s.nodes.Scan(func(i nodeItem) bool { w.json(recNode, i.node); return w.err == nil })
 	s.jobs.Scan(func(i jobItem) bool {
-		rec := &jobRecord{Namespace: i.ns, ID: i.id, Summary: i.row.summary, Submissions: i.row.submissions, Scaling: i.row.scaling}
+		rec := &jobRecord{Namespace: i.ns, ID: i.id, Summary: i.row.summary, Submissions: i.row.submissions, Scaling: i.row.scaling, Launched: i.row.launched}
 		for _, j := range i.row.versions {
 			rec.Versions = append(rec.Versions, w.job(j))
 		}
@@ -333,7 +334,7 @@ func (r *reader) jobRow(d *dec) error {
 	if d.json(&rec); d.err != nil {
 		return nil
 	}
-	row := &jobRow{summary: rec.Summary, submissions: rec.Submissions, scaling: rec.Scaling}
+	row := &jobRow{summary: rec.Summary, submissions: rec.Submissions, scaling: rec.Scaling, launched: rec.Launched}
 	for _, n := range rec.Versions {
 		j, err := at(r.jobs, n)
 		if err != nil || j == nil {

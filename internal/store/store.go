@@ -120,6 +120,7 @@ func (t *tx) finish() {
 		t.settleJobStatus(j.ns, j.id)
 	}
 	t.showServicesOfJobs()
+	t.settleParents()
 	t.changedJobs()
 	t.flushJobs()
 	for _, k := range t.pending {

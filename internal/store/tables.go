@@ -35,7 +35,8 @@ const (
 
 // tables are the trees of one version of the state.
 type tables struct {
-	jobs *btree.BTreeG[jobItem] // by namespace, ID
+	jobs     *btree.BTreeG[jobItem] // by namespace, ID
+	periodic *btree.BTreeG[jobName] // those that start others by the clock
 
 	allocs        *btree.BTreeG[allocItem]    // by ID
 	allocsCreated *paged.Seq[*api.Allocation] // by create index, ID
@@ -93,6 +94,7 @@ func tree[T any](less func(a, b T) bool) *btree.BTreeG[T] {
 func newTables() *tables {
 	t := &tables{
 		jobs:           tree(func(a, b jobItem) bool { return cmpName(a.ns, a.id, b.ns, b.id) < 0 }),
+		periodic:       tree(func(a, b jobName) bool { return cmpName(a.ns, a.id, b.ns, b.id) < 0 }),
 		allocs:         tree(func(a, b allocItem) bool { return cmpID(a.key.id, b.key.id) < 0 }),
 		allocsCreated:  paged.New(lessAllocCreated),
 		allocsJob:      tree(lessAllocJob),
@@ -130,6 +132,7 @@ func newTables() *tables {
 func (t *tables) copy() *tables {
 	c := *t
 	c.jobs = t.jobs.Copy()
+	c.periodic = t.periodic.Copy()
 	c.allocs = t.allocs.Copy()
 	c.allocsCreated = t.allocsCreated.Copy()
 	c.allocsJob = t.allocsJob.Copy()

@@ -57,6 +57,7 @@ const (
 	kindService
 	kindServicesJob
 	kindServicesAlloc
+	kindPeriodic
 )
 
 // KeyServices is any service registration.
@@ -76,6 +77,9 @@ func KeyServicesOfAlloc(id string) Key { return Key{kind: kindServicesAlloc, a: 
 
 // KeyRootKeys is any root key.
 func KeyRootKeys() Key { return Key{kind: kindRootKeys} }
+
+// KeyPeriodic is any job that starts others by the clock, and its launches.
+func KeyPeriodic() Key { return Key{kind: kindPeriodic} }
 
 // KeyAllocs is any allocation.
 func KeyAllocs() Key { return Key{kind: kindAllocs} }
