@@ -60,8 +60,9 @@ func (d *daemon) limitHTTP(l net.Listener) net.Listener {
 // limitRPC bounds the connections of nodes and servers.
 func (d *daemon) limitRPC(l net.Listener) net.Listener {
 	return limit.Conns(l, limit.ConnsConfig{
-		PerClient: d.cfg.Limits.RPCMaxConnsPerClient,
-		Refused:   func(remote string) { d.refused.Note(limit.RPCConns, remote, "key", "limits.rpc_max_conns_per_client") },
+		PerClient: d.cfg.Limits.RPCMaxConnsPerClient, Stall: d.cfg.Limits.HTTPStallTimeout, // of requests that nodes pass on
+		Stalled: func(remote string) { d.refused.Note(limit.SlowReader, remote, "key", "limits.http_stall_timeout") },
+		Refused: func(remote string) { d.refused.Note(limit.RPCConns, remote, "key", "limits.rpc_max_conns_per_client") },
 	})
 }
 

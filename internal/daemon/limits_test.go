@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // A flood of connections is refused and counted, and who is connected goes on.
@@ -55,6 +58,36 @@ func TestFloodOfTheRPCPortIsCounted(t *testing.T) {
 		_ = conn.Close()
 	}
 	if _, text := a.request("GET", "/v1/metrics?format=prometheus", nil); !strings.Contains(text, `drover_limit_refused_total{limit="rpc_refused"} 5`) {
+		t.Error("not counted")
+	}
+}
+
+// Who asks over the rpc port, as nodes do for their callers, and does not read
+// the answers, is cut as on the other port, and others are answered.
+func TestSlowReadersOfTheRPCPortAreCut(t *testing.T) {
+	c := persistent(t.TempDir())
+	c.Limits.HTTPStallTimeout = time.Second // the least there is
+	a := start(t, c, nil)
+	const flood = 5
+	var cut sync.WaitGroup
+	for range flood {
+		conn, err := net.Dial("tcp", a.RPC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		cut.Go(func() {
+			defer conn.Close()
+			for {
+				if _, err := io.WriteString(conn, "GET /v1/metrics?format=prometheus HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
+					return
+				}
+			}
+		})
+	}
+	a.wait("/v1/status/leader", "127.0.0.1")
+	cut.Wait()
+	if _, text := a.request("GET", "/v1/metrics?format=prometheus", nil); !strings.Contains(text, fmt.Sprintf(`drover_limit_refused_total{limit="slow_reader"} %d`, flood)) {
 		t.Error("not counted")
 	}
 }

@@ -1,7 +1,6 @@
 package limit
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -72,13 +71,19 @@ type Conn struct {
 	until   atomic.Int64 // the write deadline, Unix nanoseconds
 }
 
-// Of returns the Conn below c, or nil.
+// Of returns the Conn below c, or nil. What stands between them, TLS for one,
+// has NetConn.
 func Of(c net.Conn) *Conn {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
+	for {
+		if l, ok := c.(*Conn); ok {
+			return l
+		}
+		outer, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nil
+		}
+		c = outer.NetConn()
 	}
-	l, _ := c.(*Conn)
-	return l
 }
 
 // Free gives the connection's place back before it is closed: it has proved to

@@ -262,6 +262,9 @@ type prefixConn struct {
 	unread bool
 }
 
+// NetConn returns the connection below, as that of a tls.Conn does.
+func (c *prefixConn) NetConn() net.Conn { return c.Conn }
+
 func (c *prefixConn) Read(b []byte) (int, error) {
 	if c.unread && len(b) > 0 {
 		c.unread = false
