@@ -59,10 +59,8 @@ func fieldRules() []fieldRule {
 		{"RestartPolicy", "Attempts Interval Delay Mode", ok},
 		{"RestartPolicy", "RenderTemplates", warns("there are no templates")},
 		{"ReschedulePolicy", "Attempts Interval Delay DelayFunction MaxDelay Unlimited", ok},
-		{"MigrateStrategy", "MaxParallel", warns("nodes are not drained yet").except("1")},
-		{"MigrateStrategy", "HealthCheck", warns("nodes are not drained yet").except("checks")},
-		{"MigrateStrategy", "MinHealthyTime", warns("nodes are not drained yet").except("10s")},
-		{"MigrateStrategy", "HealthyDeadline", warns("nodes are not drained yet").except("5m0s")},
+		{"MigrateStrategy", "MaxParallel MinHealthyTime HealthyDeadline", works("while a node is drained")},
+		{"MigrateStrategy", "HealthCheck", works("checks are not made yet, so both kinds look at the states of tasks")},
 
 		{"TaskGroup", "Name Count Constraints Affinities Spreads Tasks Volumes RestartPolicy ReschedulePolicy EphemeralDisk Update Migrate Networks Meta ShutdownDelay MaxRunDuration", ok},
 		{"TaskGroup", "Scaling", works("kept for autoscalers")},

@@ -266,6 +266,67 @@ type NodeListStub struct {
 	ModifyIndex           uint64
 }
 
+// Statuses of a drain.
+const (
+	DrainDraining = "draining"
+	DrainComplete = "complete"
+	DrainCanceled = "canceled"
+)
+
+// Deadlines of a DrainSpec that are none.
+const (
+	DrainForce      Duration = -1 // at once
+	DrainNoDeadline Duration = 0
+)
+
+// MaxDrainMeta bounds the keys of what an operator notes about a drain, and
+// MaxDrainText the bytes of each key and value.
+const (
+	MaxDrainMeta = 64
+	MaxDrainText = 4 << 10
+)
+
+// NodeDrainRequest starts a drain, changes one, or with no DrainSpec ends it.
+type NodeDrainRequest struct {
+	NodeID       string `json:",omitempty"`
+	DrainSpec    *DrainSpec
+	MarkEligible bool
+	Meta         map[string]string
+}
+
+// Validate checks what is asked for.
+func (r *NodeDrainRequest) Validate() error {
+	if r.DrainSpec != nil && r.MarkEligible {
+		return Errorf(CodeInvalid, "MarkEligible is true, but DrainSpec starts a drain, which makes the node ineligible: leave one of them out")
+	}
+	if r.DrainSpec != nil && r.DrainSpec.Deadline < DrainForce {
+		return Errorf(CodeInvalid, "DrainSpec.Deadline is %v: it must be positive, 0 for no deadline or -1 for at once", r.DrainSpec.Deadline)
+	}
+	if len(r.Meta) > MaxDrainMeta {
+		return Errorf(CodeInvalid, "Meta has %d keys: at most %d are kept", len(r.Meta), MaxDrainMeta)
+	}
+	for k, v := range r.Meta {
+		if len(k) > MaxDrainText || len(v) > MaxDrainText {
+			return Errorf(CodeInvalid, "Meta[%.40q] is longer than %d bytes: shorten it", k, MaxDrainText)
+		}
+	}
+	return nil
+}
+
+// Strategy returns the drain that a spec asks for when it starts now.
+func (s DrainSpec) Strategy(now time.Time) *DrainStrategy {
+	d := &DrainStrategy{DrainSpec: s, StartedAt: now.UTC()}
+	if s.Deadline > 0 {
+		d.ForceDeadline = now.Add(s.Deadline.D()).UTC()
+	}
+	return d
+}
+
+// Forced reports whether nothing is waited for any more.
+func (d *DrainStrategy) Forced(now time.Time) bool {
+	return d.Deadline < 0 || !d.ForceDeadline.IsZero() && !d.ForceDeadline.After(now)
+}
+
 // NodeUpdateResponse answers changes of a node.
 type NodeUpdateResponse struct {
 	EvalIDs         []string

@@ -289,6 +289,14 @@ func (n Nodes) SetEligible(ctx context.Context, id string, eligible bool) (*api.
 	return out, err
 }
 
+// Drain starts or changes the drain of a node, or ends it when the request has
+// no DrainSpec.
+func (n Nodes) Drain(ctx context.Context, id string, req *api.NodeDrainRequest) (*api.NodeUpdateResponse, error) {
+	out := new(api.NodeUpdateResponse)
+	_, err := n.c.call(ctx, http.MethodPut, "/v1/node/"+url.PathEscape(id)+"/drain", nil, req, out)
+	return out, err
+}
+
 // Deployments are the calls on deployments.
 type Deployments struct{ c *Client }
 

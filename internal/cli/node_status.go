@@ -106,6 +106,15 @@ func (e *env) nodeFacts(n *api.Node, verbose bool) {
 	f.add("Status", e.out.state(n.Status)+colon(n.StatusDescription))
 	f.add("Eligibility", e.out.state(n.SchedulingEligibility))
 	f.add("Drain", strconv.FormatBool(n.DrainStrategy != nil || n.Drain))
+	if d := n.DrainStrategy; d != nil {
+		f.add("Drain deadline", drainDeadline(d))
+	}
+	if d := n.LastDrain; d != nil {
+		f.add("Last drain", fmt.Sprintf("%s, started %s", e.out.state(d.Status), when(d.StartedAt)))
+		for _, k := range keys(d.Meta) {
+			f.add("  "+visible(k), visible(d.Meta[k]))
+		}
+	}
 	f.add("Datacenter", n.Datacenter)
 	f.add("Node pool", orDash(n.NodePool))
 	f.add("Class", orDash(n.NodeClass))

@@ -39,7 +39,7 @@ func verbs() []*verb {
 		allocStopVerb(), allocRestartVerb(), allocSignalVerb(),
 		eventsVerb(), agentMonitorVerb(), evalListVerb(), evalStatusVerb(),
 		deploymentListVerb(), deploymentStatusVerb(), deploymentPromoteVerb(), deploymentFailVerb(), deploymentPauseVerb(), deploymentResumeVerb(),
-		nodeStatusVerb(), nodeEligibilityVerb(), nodeIdentityGetVerb(), nodeIdentityRenewVerb(), nodeIntroCreateVerb(),
+		nodeStatusVerb(), nodeEligibilityVerb(), nodeDrainVerb(), nodeIdentityGetVerb(), nodeIdentityRenewVerb(), nodeIntroCreateVerb(),
 		namespaceApplyVerb(), namespaceListVerb(), namespaceStatusVerb(), namespaceInspectVerb(), namespaceDeleteVerb(),
 		auditVerifyVerb(),
 		statusVerb(), serverMembersVerb(), operatorAutopilotHealthVerb(), serverJoinVerb(), serverForceLeaveVerb(), systemGCVerb(), operatorAPIVerb(),

@@ -13,6 +13,7 @@ import (
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/auth"
 	"github.com/drover-org/drover/internal/cluster"
+	"github.com/drover-org/drover/internal/control/drain"
 	"github.com/drover-org/drover/internal/control/evals"
 	"github.com/drover-org/drover/internal/control/keys"
 	"github.com/drover-org/drover/internal/control/liveness"
@@ -157,6 +158,7 @@ func (d *daemon) lead(ctx context.Context, live *liveness.Liveness, reaper *reap
 	dispatcher := evals.New(evals.Config{Workers: s.workers, Store: s.store, Proposer: s.cluster, Planner: placer, Now: time.Now, NewID: api.NewID, Log: d.log})
 	launcher := periodic.New(periodic.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
 	deployments := rollout.New(rollout.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
+	drains := drain.New(drain.Config{Store: s.store, Proposer: s.cluster, Now: time.Now, NewID: api.NewID, Log: d.log})
 	keeper := keys.New(keys.Config{
 		Store: s.store, Proposer: s.cluster, Maker: s.ring, Log: d.log, Now: time.Now, NewID: api.NewID,
 		Reseal: func(ctx context.Context, row *store.ACLToken) (*store.ACLToken, error) {
@@ -172,6 +174,7 @@ func (d *daemon) lead(ctx context.Context, live *liveness.Liveness, reaper *reap
 	g.Go(func() error { return dispatcher.Run(ctx) })
 	g.Go(func() error { return deployments.Run(ctx) })
 	g.Go(func() error { return launcher.Run(ctx) })
+	g.Go(func() error { return drains.Run(ctx) })
 	return g.Wait()
 }
 

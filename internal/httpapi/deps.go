@@ -154,6 +154,7 @@ type Nodes interface {
 	Nodes(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.Node], api.Meta, error)
 	Node(ctx context.Context, opts api.ListOptions, id string) (*api.Node, api.Meta, error)
 	NodeAllocs(ctx context.Context, opts api.ListOptions, id string) ([]*api.Allocation, api.Meta, error)
+	DrainNode(ctx context.Context, token, id string, req *api.NodeDrainRequest) (*api.NodeUpdateResponse, error)
 	SetEligibility(ctx context.Context, token, id, eligibility string) (*api.NodeUpdateResponse, error)
 	EvaluateNode(ctx context.Context, token, id string) (*api.NodeUpdateResponse, error)
 	PurgeNode(ctx context.Context, token, id string) (*api.NodeUpdateResponse, error)

@@ -135,7 +135,7 @@ var matrix = map[string]matrixRow{
 	"PUT POST /v1/node/{id}/eligibility": {allow: "om", body: `{"Eligibility": "ineligible"}`},
 	"PUT POST /v1/node/{id}/evaluate":    {allow: "om"},
 	"PUT POST /v1/node/{id}/purge":       {allow: "om"},
-	"PUT POST /v1/node/{id}/drain":       {allow: everybody}, // 501
+	"PUT POST /v1/node/{id}/drain":       {allow: "om", body: `{"DrainSpec": null}`},
 	"GET /v1/node/pools":                 {allow: everybody}, // filtered
 	"GET /v1/node/pool/{id}":             {allow: "om"},
 	"GET /v1/node/pool/{id}/nodes":       {allow: "om"},

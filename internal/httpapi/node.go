@@ -24,7 +24,7 @@ func (a *routes) nodeRoutes() []web.Route {
 			{Methods: "PUT POST", Pattern: "eligibility", Needs: web.Region(api.CapNodeWrite), Do: a.setEligibility},
 			{Methods: "PUT POST", Pattern: "evaluate", Needs: web.Region(api.CapNodeWrite), Do: nodeChange(a.Server.EvaluateNode)},
 			{Methods: "PUT POST", Pattern: "purge", Needs: web.Region(api.CapNodeWrite), Do: nodeChange(a.Server.PurgeNode)},
-			{Methods: "PUT POST", Pattern: "drain", Needs: web.Everyone(), Do: unsupported("draining a node is not supported yet: mark it ineligible and stop its allocations")},
+			{Methods: "PUT POST", Pattern: "drain", Needs: web.Region(api.CapNodeWrite), Do: a.drainNode},
 		}),
 
 		{Methods: "GET", Pattern: "/v1/node/pools", Needs: web.Shown(api.CapNodePoolRead), Do: read(func(r *http.Request, o api.ListOptions, _ string) ([]*api.NodePool, api.Meta, error) {
@@ -111,6 +111,23 @@ func (a *routes) setEligibility(r *http.Request) (any, error) {
 		return nil, api.Errorf(api.CodeInvalid, "NodeID is %q, but the path names %q", body.NodeID, id)
 	}
 	res, err := a.Server.SetEligibility(r.Context(), web.Token(r), id, body.Eligibility)
+	if err != nil {
+		return nil, err
+	}
+	return written(res, res.Index, unknown), nil
+}
+
+func (a *routes) drainNode(r *http.Request) (any, error) {
+	var body api.NodeDrainRequest
+	unknown, err := web.Decode(r, &body)
+	if err != nil {
+		return nil, err
+	}
+	id := r.PathValue("id")
+	if body.NodeID != "" && body.NodeID != id {
+		return nil, api.Errorf(api.CodeInvalid, "NodeID is %q, but the path names %q", body.NodeID, id)
+	}
+	res, err := a.Server.DrainNode(r.Context(), web.Token(r), id, &body)
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ var commands = []struct {
 	{"RegisterNode", func() Command { return new(RegisterNode) }},
 	{"UpdateNodeStatus", func() Command { return new(UpdateNodeStatus) }},
 	{"UpdateNodeEligibility", func() Command { return new(UpdateNodeEligibility) }},
+	{"UpdateNodeDrain", func() Command { return new(UpdateNodeDrain) }},
 	{"DeleteNode", func() Command { return new(DeleteNode) }},
 	{"UpdateDeployment", func() Command { return new(UpdateDeployment) }},
 	{"SetDeploymentHealth", func() Command { return new(SetDeploymentHealth) }},

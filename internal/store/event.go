@@ -30,6 +30,7 @@ var eventTypes = map[reflect.Type]string{
 	reflect.TypeFor[RegisterNode]():          "NodeRegistration",
 	reflect.TypeFor[UpdateNodeStatus]():      "NodeEvent",
 	reflect.TypeFor[UpdateNodeEligibility](): "NodeEligibility",
+	reflect.TypeFor[UpdateNodeDrain]():       "NodeDrain",
 	reflect.TypeFor[DeleteNode]():            "NodeDeregistration",
 	reflect.TypeFor[UpdateDeployment]():      "DeploymentStatusUpdate",
 	reflect.TypeFor[SetDeploymentHealth]():   "DeploymentAllocHealth",
