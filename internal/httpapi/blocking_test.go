@@ -22,6 +22,7 @@ import (
 // follower reads one thing again and again, always from the index it got last.
 type follower struct {
 	target string
+	token  string
 	mu     sync.Mutex
 	index  uint64
 	status int
@@ -30,25 +31,24 @@ type follower struct {
 	fault  string
 }
 
-// follow reads until ctx ends.
-func (w *world) follow(ctx context.Context, target string) *follower {
-	f := &follower{target: target}
+// follow reads until ctx ends, or something is wrong.
+func (w *world) follow(ctx context.Context, target, token string) *follower {
+	f := &follower{target: target, token: token}
 	go func() {
-		for ctx.Err() == nil {
-			f.read(ctx, w.h)
+		for ctx.Err() == nil && f.read(ctx, w.h) {
 		}
 	}()
 	return f
 }
 
-func (f *follower) read(ctx context.Context, h http.Handler) {
+func (f *follower) read(ctx context.Context, h http.Handler) (ok bool) {
 	f.mu.Lock()
 	after := f.index
 	f.mu.Unlock()
-	rec := request(ctx, h, withIndex(f.target, after))
+	rec := request(ctx, h, withIndex(f.target, after), f.token)
 	index, err := strconv.ParseUint(rec.Header().Get("X-Nomad-Index"), 10, 64)
 	if ctx.Err() != nil {
-		return
+		return false
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -59,6 +59,7 @@ func (f *follower) read(ctx context.Context, h http.Handler) {
 	}
 	f.index, f.status, f.body = index, rec.Code, rec.Body.String()
 	f.reads++
+	return f.fault == ""
 }
 
 // state returns what the follower has seen last; it must be waiting.
@@ -69,9 +70,10 @@ func (f *follower) state() (reads int, index uint64) {
 	return f.reads, f.index
 }
 
-func request(ctx context.Context, h http.Handler, target string) *httptest.ResponseRecorder {
+func request(ctx context.Context, h http.Handler, target, token string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest("GET", strings.ReplaceAll(target, " ", "+"), nil).WithContext(ctx)
 	r.Host = "localhost"
+	r.Header.Set("X-Nomad-Token", token)
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
 	return rec
@@ -274,7 +276,7 @@ func TestFollowersLoseNothing(t *testing.T) {
 			defer cancel()
 			var followers []*follower
 			for _, target := range everyRead() {
-				followers = append(followers, w.follow(ctx, target))
+				followers = append(followers, w.follow(ctx, target, ""))
 			}
 			var writers sync.WaitGroup
 			for i, name := range []string{"a", "b"} {
@@ -294,7 +296,7 @@ func TestFollowersLoseNothing(t *testing.T) {
 			for _, f := range followers {
 				n, _ := f.state()
 				reads += n
-				now := request(ctx, w.h, f.target)
+				now := request(ctx, w.h, f.target, "")
 				if f.fault != "" {
 					t.Errorf("seed %d: %s: %s", seed, f.target, f.fault)
 				} else if f.status != now.Code || f.body != now.Body.String() {
@@ -304,6 +306,47 @@ func TestFollowersLoseNothing(t *testing.T) {
 			if reads < 4*len(followers) {
 				t.Errorf("seed %d: %d reads of %d followers: nothing happened", seed, reads, len(followers))
 			}
+		})
+	}
+}
+
+// The same holds of what access control has.
+func TestFollowersOfACLsLoseNothing(t *testing.T) {
+	for seed := range uint64(4) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSecuredAt(t, time.Now)
+			defer s.stop()
+			s.bootstrap()
+			c := &churn{w: s.world, rng: rand.New(rand.NewPCG(seed, 3)), name: "a"}
+			ctx, cancel := context.WithCancel(t.Context())
+			var followers []*follower
+			targets := strings.Fields("/v1/acl/policies /v1/acl/roles /v1/acl/tokens /v1/acl/auth-methods /v1/acl/binding-rules /v1/acl/policy/p1 /v1/acl/role/name/r1 /v1/acl/auth-method/m2")
+			for n := range 6 {
+				id := fmt.Sprintf("%02xaaaaaa-0000-4000-8000-0000000000%02x", n*13, n)
+				targets = append(targets, "/v1/acl/role/"+id, "/v1/acl/binding-rule/"+id)
+			}
+			for range 40 { // a table that was never written to has the index 0 or 1
+				c.aclStep()
+			}
+			for _, target := range targets {
+				followers = append(followers, s.follow(ctx, target, s.root))
+			}
+			for range 150 {
+				c.aclStep()
+				if c.rng.IntN(3) == 0 {
+					time.Sleep(time.Nanosecond)
+				}
+			}
+			for _, f := range followers {
+				f.state()
+				now := request(ctx, s.h, f.target, s.root)
+				if f.fault != "" {
+					t.Errorf("seed %d: %s: %s", seed, f.target, f.fault)
+				} else if f.status != now.Code || f.body != now.Body.String() {
+					t.Errorf("seed %d: %s waits at index %d with\n%d %.400s\nand the state is at %s\n%d %.400s", seed, f.target, f.index, f.status, f.body, now.Header().Get("X-Nomad-Index"), now.Code, now.Body)
+				}
+			}
+			cancel()
 		})
 	}
 }
@@ -331,7 +374,7 @@ func TestUnrelatedChangesWakeNobody(t *testing.T) {
 			"/v1/job/quiet/deployments", "/v1/job/quiet/deployment", "/v1/job/quiet/scale", "/v1/job/none", "/v1/deployments", "/v1/deployment/" + deployment.ID,
 			"/v1/deployment/allocations/" + deployment.ID, "/v1/node/" + nodeID, "/v1/node/" + nodeID + "/allocations", "/v1/namespace/default",
 		} {
-			followers = append(followers, w.follow(ctx, target))
+			followers = append(followers, w.follow(ctx, target, ""))
 		}
 		before := make([]int, len(followers))
 		for i, f := range followers {
@@ -373,7 +416,7 @@ func TestWaitsLast(t *testing.T) {
 			var shortest, longest time.Duration
 			for i := range 40 {
 				at := time.Now()
-				rec := request(t.Context(), w.h, "/v1/jobs?wait="+row.wait+"&index="+strconv.FormatUint(w.store.Snapshot().Index(), 10))
+				rec := request(t.Context(), w.h, "/v1/jobs?wait="+row.wait+"&index="+strconv.FormatUint(w.store.Snapshot().Index(), 10), "")
 				took := time.Since(at)
 				if rec.Code != 200 || !bytes.Contains(rec.Body.Bytes(), []byte(`"web"`)) {
 					t.Fatalf("wait %q: %d %s", row.wait, rec.Code, rec.Body)
@@ -407,7 +450,7 @@ func TestIndexBeyondTheState(t *testing.T) {
 		targets := []string{"/v1/allocations", "/v1/allocation/" + id, "/v1/jobs", "/v1/job/web", "/v1/nodes", "/v1/evaluations", "/v1/node/" + nodeID + "/allocations"}
 		for _, target := range targets {
 			at := time.Now()
-			rec := request(t.Context(), w.h, withIndex(target, w.store.Snapshot().Index()+1))
+			rec := request(t.Context(), w.h, withIndex(target, w.store.Snapshot().Index()+1), "")
 			index, _ := strconv.ParseUint(rec.Header().Get("X-Nomad-Index"), 10, 64)
 			if took := time.Since(at); took != 0 || rec.Code != 200 || index == 0 || index > w.store.Snapshot().Index() {
 				t.Errorf("%s from beyond the state: %d at %d after %v", target, rec.Code, index, took)
