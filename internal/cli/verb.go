@@ -42,7 +42,7 @@ func verbs() []*verb {
 		nodeStatusVerb(), nodeEligibilityVerb(), nodeDrainVerb(), nodeIdentityGetVerb(), nodeIdentityRenewVerb(), nodeIntroCreateVerb(),
 		namespaceApplyVerb(), namespaceListVerb(), namespaceStatusVerb(), namespaceInspectVerb(), namespaceDeleteVerb(),
 		auditVerifyVerb(),
-		statusVerb(), serverMembersVerb(), operatorAutopilotHealthVerb(), serverJoinVerb(), serverForceLeaveVerb(), systemGCVerb(), operatorAPIVerb(),
+		statusVerb(), serverMembersVerb(), operatorAutopilotHealthVerb(), operatorDebugVerb(), serverJoinVerb(), serverForceLeaveVerb(), systemGCVerb(), operatorAPIVerb(),
 		loginVerb(), aclBootstrapVerb(), aclExplainVerb(),
 		aclPolicyApplyVerb(), aclPolicyListVerb(), aclPolicyInfoVerb(), aclPolicyDeleteVerb(), aclPolicySelfVerb(),
 		aclTokenCreateVerb(), aclTokenListVerb(), aclTokenInfoVerb(), aclTokenUpdateVerb(), aclTokenDeleteVerb(), aclTokenSelfVerb(),
