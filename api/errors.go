@@ -20,6 +20,7 @@ const (
 	CodeMediaType   Code = "media_type"  // the content type is not accepted
 	CodeLimited     Code = "limited"     // a bound was reached; try later
 	CodeNotLeader   Code = "not_leader"  // this server does not lead; try again
+	CodeNoRegion    Code = "no_region"   // no server of the region is known
 	CodeUnavailable Code = "unavailable" // a part is missing or not reachable now; try again
 	CodeUnsupported Code = "unsupported" // the feature does not exist here
 	CodeInternal    Code = "internal"    // our fault

@@ -20,7 +20,8 @@ var statuses = [...]struct {
 	{CodeInternal, http.StatusInternalServerError},
 	{CodeUnsupported, http.StatusNotImplemented},
 	{CodeUnavailable, http.StatusServiceUnavailable},
-	{CodeNotLeader, http.StatusServiceUnavailable},
+	{CodeNotLeader, http.StatusInternalServerError}, // as clients of this API expect
+	{CodeNoRegion, http.StatusInternalServerError},
 }
 
 // Status returns the HTTP status of c; 500 for a code it does not know.

@@ -70,6 +70,13 @@ func (a *diskAgent) cleanup() {
 // start runs the agent and returns when its API says that it is healthy.
 func (a *diskAgent) start() {
 	a.t.Helper()
+	a.launch()
+	a.healthy()
+}
+
+// launch runs the agent.
+func (a *diskAgent) launch() {
+	a.t.Helper()
 	log, err := os.OpenFile(a.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		a.t.Fatal(err)
@@ -80,6 +87,11 @@ func (a *diskAgent) start() {
 	if err := a.cmd.Start(); err != nil {
 		a.t.Fatal(err)
 	}
+}
+
+// healthy returns when the agent's API says that it is healthy.
+func (a *diskAgent) healthy() {
+	a.t.Helper()
 	until(a.t, "healthy agent", func() bool {
 		resp, err := http.Get(a.url + "/v1/agent/health")
 		if err != nil {

@@ -138,6 +138,32 @@ func (o Operator) Health(ctx context.Context) (*api.RegionHealth, error) {
 	return out, decodeAnswer(ctx, resp, out)
 }
 
+// RaftConfiguration lists the servers of the log.
+func (o Operator) RaftConfiguration(ctx context.Context) (*api.RaftConfiguration, error) {
+	out := new(api.RaftConfiguration)
+	_, err := o.c.call(ctx, http.MethodGet, "/v1/operator/raft/configuration", nil, nil, out)
+	return out, err
+}
+
+// RemoveRaftPeer takes a server, by address or by ID, out of the log.
+func (o Operator) RemoveRaftPeer(ctx context.Context, address, id string) error {
+	_, err := o.c.call(ctx, http.MethodDelete, "/v1/operator/raft/peer", serverParams(address, id), nil, nil)
+	return err
+}
+
+// TransferLeadership makes a server, by address or by ID, the leader.
+func (o Operator) TransferLeadership(ctx context.Context, address, id string) error {
+	_, err := o.c.call(ctx, http.MethodPut, "/v1/operator/raft/transfer-leadership", serverParams(address, id), nil, nil)
+	return err
+}
+
+func serverParams(address, id string) url.Values {
+	if id != "" {
+		return url.Values{"id": {id}}
+	}
+	return url.Values{"address": {address}}
+}
+
 // GC removes everything that is over and could be removed later anyway.
 func (o Operator) GC(ctx context.Context) error {
 	_, err := o.c.call(ctx, http.MethodPut, "/v1/system/gc", nil, nil, nil)

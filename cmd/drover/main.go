@@ -14,8 +14,9 @@ import (
 
 func main() {
 	shim.Intercept() // does not return in a supervisor
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Run(ctx, os.Args[1:], cli.OS())
-	stop()
-	os.Exit(code)
+	ctx, stop := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() { stop(cli.Interrupted{Signal: <-signals}) }()
+	os.Exit(cli.Run(ctx, os.Args[1:], cli.OS()))
 }

@@ -177,17 +177,20 @@ func (k *Keeper) RPC() *tls.Config {
 
 // DialServer returns how servers and nodes connect to servers. The other side
 // must prove to be a server of the region; its address does not matter.
-func (k *Keeper) DialServer() *tls.Config {
+func (k *Keeper) DialServer() *tls.Config { return k.DialServerOf(k.cfg.Region) }
+
+// DialServerOf is DialServer for servers of another region.
+func (k *Keeper) DialServerOf(region string) *tls.Config {
 	c := k.base()
-	c.ServerName = Server.Names(k.cfg.Region)[0]
+	c.ServerName = Server.Names(region)[0]
 	c.InsecureSkipVerify = true // VerifyConnection does it, with the authority of the moment
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &k.current.Load().cert, nil }
 	c.VerifyConnection = func(state tls.ConnectionState) error {
 		if err := k.verifyPeer(state, x509.ExtKeyUsageServerAuth); err != nil {
 			return err
 		}
-		if !PeerOf(state).Is(k.cfg.Region, Server) {
-			return fmt.Errorf("the server is not what it should be: %w", roleError(state.PeerCertificates[0], k.cfg.Region, Server))
+		if !PeerOf(state).Is(region, Server) {
+			return fmt.Errorf("the server is not what it should be: %w", roleError(state.PeerCertificates[0], region, Server))
 		}
 		return nil
 	}

@@ -51,6 +51,17 @@ func (p Peer) Is(region string, roles ...Role) bool {
 	return slices.ContainsFunc(roles, func(r Role) bool { return hasRole(p.leaf, region, r) })
 }
 
+// InAnyRegion reports whether the peer has the role in some region.
+func (p Peer) InAnyRegion(r Role) bool {
+	if p.leaf == nil {
+		return false
+	}
+	return slices.ContainsFunc(p.leaf.DNSNames, func(name string) bool {
+		parts := strings.Split(strings.ToLower(name), ".")
+		return len(parts) == 3 && parts[0] == string(r) && parts[1] != "" && parts[1] != "*" && slices.Contains(domains, parts[2])
+	})
+}
+
 // Names returns the names in the peer's certificate, for messages.
 func (p Peer) Names() []string {
 	if p.leaf == nil {

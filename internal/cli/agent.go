@@ -87,7 +87,7 @@ func runAgent(ctx context.Context, e *env, o *agentOptions, args []string) error
 	var wg sync.WaitGroup
 	wg.Go(func() { o.reloads(ctx, reloads, log) })
 	err = daemon.Run(ctx, daemon.Config{
-		Config: cfg, Level: level, Reload: reloads, Ready: func(at daemon.Info) { e.banner(cfg, at) },
+		Config: cfg, Level: level, Reload: reloads, Leave: func() bool { return leaves(ctx, cfg) }, Ready: func(at daemon.Info) { e.banner(cfg, at) },
 	}, log)
 	interrupted := ctx.Err() != nil
 	cancel()
@@ -96,6 +96,21 @@ func runAgent(ctx context.Context, e *env, o *agentOptions, args []string) error
 		return nil
 	}
 	return err
+}
+
+// Interrupted is why a command's context ends at a signal.
+type Interrupted struct{ Signal os.Signal }
+
+// Error tells the signal.
+func (i Interrupted) Error() string { return "ended by the signal " + i.Signal.String() }
+
+// leaves reports whether the signal that ended ctx makes a server leave.
+func leaves(ctx context.Context, cfg *config.Config) bool {
+	var i Interrupted
+	if !errors.As(context.Cause(ctx), &i) {
+		return false
+	}
+	return i.Signal == os.Interrupt && cfg.LeaveOnInterrupt || i.Signal == syscall.SIGTERM && cfg.LeaveOnTerminate
 }
 
 // reloads reads the configuration again at every SIGHUP, until ctx ends; a

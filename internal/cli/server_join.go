@@ -45,7 +45,9 @@ func serverForceLeaveVerb() *verb {
 Makes the others treat a failed server as one that left: it is taken out of the
 log, so that it does not count for majorities any more. NAME is as "server
 members" shows it. A server that is alive after all comes back by itself.`,
-		flags: func(fs *flag.FlagSet) { fs.BoolVar(&prune, "prune", false, "forget it, so that it is not listed any more") },
+		flags: func(fs *flag.FlagSet) {
+			fs.BoolVar(&prune, "prune", false, "forget it, so that it is not listed any more")
+		},
 		run: func(ctx context.Context, e *env, args []string) error {
 			name, err := one(args, "server name")
 			if err != nil {

@@ -51,6 +51,7 @@ func verbs() []*verb {
 		aclBindingRuleCreateVerb(), aclBindingRuleListVerb(), aclBindingRuleInfoVerb(), aclBindingRuleUpdateVerb(), aclBindingRuleDeleteVerb(),
 		tlsCACreateVerb(), tlsCAInfoVerb(), tlsCertCreateVerb(), tlsCertInfoVerb(),
 		keyringListVerb(), keyringRotateVerb(), keyringRemoveVerb(),
+		raftListPeersVerb(), raftRemovePeerVerb(), raftTransferVerb(),
 		gossipGenerateVerb(), gossipListVerb(), gossipInstallVerb(), gossipUseVerb(), gossipRemoveVerb(),
 		fmtVerb(), benchNodesVerb(), completionVerb(), versionVerb(), manVerb(),
 	}

@@ -25,9 +25,12 @@ type Config struct {
 	Address string  // host:port other servers and clients reach this one at
 	Name    string  // of this server, for people
 
-	// Alone says that this is the only server: it forms the cluster if there
-	// is none yet and needs no time to hear from others.
+	// Alone says that the log begins with this server: it forms it if there is
+	// none yet, and as long as it is the only one needs no time to hear from
+	// others.
 	Alone bool
+	// Peers asks the leader. Nil: this server stays alone.
+	Peers Peers
 
 	// wrapLogs lets a test count appends.
 	wrapLogs func(raft.LogStore) raft.LogStore
@@ -38,7 +41,9 @@ type Config struct {
 const (
 	aloneTimeout   = 20 * time.Millisecond
 	severalTimeout = time.Second
-	commitTimeout  = 5 * time.Millisecond // heartbeat of an idle leader's followers
+	// commitTimeout is how often an idle leader tells followers what is
+	// committed. What they wait for they are told at once: see announce.go.
+	commitTimeout = 50 * time.Millisecond
 )
 
 // How long the log of a server in memory gets.
@@ -63,13 +68,19 @@ type Cluster struct {
 	raft    *raft.Raft
 	fsm     *fsm
 	notify  chan bool
+	leaders chan raft.Observation // another server leads, or none
 	fatal   chan error
-	done    chan struct{} // closed when raft is shut down
+	done    chan struct{}   // closed when raft is shut down
+	life    context.Context // of everything that others than Run began
+	end     context.CancelFunc
+	tell    announcer
+	reads   rounds[uint64] // of a follower: what a read must have seen
+	checks  rounds[uint64] // of a leader: that it leads still
 
 	mu      sync.Mutex
 	leading context.Context // nil unless leading and caught up
 	since   time.Time       // when leading last changed, or the log was opened
-	changed chan struct{}   // closed and replaced when leading changes
+	changed chan struct{}   // closed and replaced when leading or the leader changes
 }
 
 // Open opens the log and takes part in it. The state is in the store when a
@@ -81,13 +92,16 @@ func Open(cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{
-		cfg: cfg, storage: st, notify: make(chan bool, notifyQueue), fatal: make(chan error, 1), done: make(chan struct{}), changed: make(chan struct{}),
+		cfg: cfg, storage: st, notify: make(chan bool, notifyQueue), leaders: make(chan raft.Observation, notifyQueue),
+		fatal: make(chan error, 1), done: make(chan struct{}), changed: make(chan struct{}),
 		since: time.Now(),
 	}
+	c.life, c.end = context.WithCancel(context.Background())
+	c.reads.life, c.checks.life = c.life, c.life
 	if cfg.wrapLogs != nil {
 		st.logs = cfg.wrapLogs(st.logs)
 	}
-	c.fsm = &fsm{store: cfg.Store, memory: cfg.Dir == "", halt: func(err error) { c.fatal <- err }}
+	c.fsm = &fsm{applied: newAwaited(cfg.Store), store: cfg.Store, memory: cfg.Dir == "", halt: func(err error) { c.fatal <- err }}
 
 	rc := raft.DefaultConfig()
 	rc.LocalID = st.id
@@ -143,7 +157,13 @@ func (c *Cluster) start(rc *raft.Config, transport raft.Transport) error {
 	if c.raft, err = raft.NewRaft(rc, c.fsm, st.logs, st.stable, st.snapshots, transport); err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
-	return nil
+	c.tell = announcer{cluster: c, transport: transport, followers: map[raft.ServerID]*follower{}}
+	c.raft.RegisterObserver(raft.NewObserver(c.leaders, false, func(o *raft.Observation) bool {
+		_, ok := o.Data.(raft.LeaderObservation)
+		return ok
+	}))
+	c.fsm.voters.Store(int32(len(c.configuration().Servers)))
+	return c.pace()
 }
 
 // Run follows leadership until ctx ends or the server can't go on, then
@@ -152,6 +172,7 @@ func (c *Cluster) Run(ctx context.Context) (err error) {
 	stepDown := func() {}
 	defer func() {
 		stepDown()
+		c.end()
 		down := c.raft.Shutdown().Error()
 		close(c.done)
 		err = errors.Join(err, down, c.network.Close(), c.storage.Close())
@@ -162,6 +183,8 @@ func (c *Cluster) Run(ctx context.Context) (err error) {
 			return nil
 		case err := <-c.fatal:
 			return err
+		case <-c.leaders:
+			c.wake()
 		case leads := <-c.notify:
 			stepDown()
 			stepDown = func() {}
@@ -200,6 +223,14 @@ func (c *Cluster) setLeading(ctx context.Context) {
 		return
 	}
 	c.leading, c.since = ctx, time.Now()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// wake wakes who waits for a leader.
+func (c *Cluster) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
@@ -258,61 +289,6 @@ func (c *Cluster) Leads() bool {
 	return leading != nil
 }
 
-// leaderWait is how long a caller waits for a leader to be found: elections
-// are short, and a client that is refused meanwhile would only come again.
-const leaderWait = 2 * time.Second
-
-// ready returns nil when this server leads. It waits while nobody is known to
-// lead, a bounded time, and returns api.ErrNotLeader otherwise.
-func (c *Cluster) ready(ctx context.Context) error {
-	leading, changed := c.leadership()
-	if leading != nil {
-		return nil
-	}
-	limit := time.NewTimer(leaderWait)
-	defer limit.Stop()
-	for {
-		if _, id := c.raft.LeaderWithID(); id != "" && id != c.storage.id {
-			return api.ErrNotLeader
-		}
-		select {
-		case <-changed:
-		case <-limit.C:
-			return api.ErrNotLeader
-		case <-c.done:
-			return api.ErrNotLeader
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if leading, changed = c.leadership(); leading != nil {
-			return nil
-		}
-	}
-}
-
-// CheckRead returns nil when this server may answer a read: any server for a
-// stale one, otherwise the leader. Since a write is acknowledged only after
-// the leader has applied it, the leader's store holds every acknowledged one.
-// While no leader is known it waits a little for one.
-func (c *Cluster) CheckRead(ctx context.Context, stale bool) error {
-	if stale {
-		return nil
-	}
-	return c.ready(ctx)
-}
-
-// Barrier returns when this server is known to lead still and has applied
-// everything committed before the call: a read after it is linearizable.
-func (c *Cluster) Barrier(ctx context.Context) error {
-	if !c.Leads() {
-		return api.ErrNotLeader
-	}
-	if _, err := await(ctx, c, c.raft.VerifyLeader); err != nil {
-		return proposeError(err)
-	}
-	return nil
-}
-
 // Leader returns the address of the leader, "" when there is none. A server
 // that leads and is not caught up yet is none: it could not answer.
 func (c *Cluster) Leader() string {
@@ -334,30 +310,6 @@ func (c *Cluster) LastContact() time.Duration {
 		return 0
 	}
 	return time.Since(last)
-}
-
-// raftProtocol is what Servers tells clients.
-const raftProtocol = "3"
-
-// Servers lists the members of the log.
-func (c *Cluster) Servers() []*api.RaftServer {
-	f := c.raft.GetConfiguration()
-	if f.Error() != nil { // only after shutdown
-		return nil
-	}
-	_, leader := c.raft.LeaderWithID()
-	var out []*api.RaftServer
-	for _, s := range f.Configuration().Servers {
-		name := string(s.ID)
-		if s.ID == c.storage.id {
-			name = c.cfg.Name
-		}
-		out = append(out, &api.RaftServer{
-			ID: string(s.ID), Node: name, Address: string(s.Address), Leader: s.ID == leader,
-			Voter: s.Suffrage == raft.Voter, RaftProtocol: raftProtocol,
-		})
-	}
-	return out
 }
 
 // ID returns this server's ID, which it keeps for good.

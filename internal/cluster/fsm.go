@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 
@@ -12,6 +13,9 @@ import (
 
 // fsm applies committed entries to the store.
 type fsm struct {
+	applied *awaited
+	voters  atomic.Int32 // servers of the committed configuration
+
 	store  *store.Store
 	halt   func(error) // called once
 	memory bool        // snapshots only let the log be cut: nothing is written
@@ -23,8 +27,12 @@ type fsm struct {
 // applied is what an entry's proposer gets.
 type applied struct {
 	value any
-	err   error // refusal, or why the fsm halted
+	err   error  // refusal, or why the fsm halted
+	term  uint64 // in which the entry was appended
 }
+
+// alone reports whether this server is the only one of the log.
+func (f *fsm) alone() bool { return f.voters.Load() <= 1 }
 
 // Apply implements raft.FSM.
 func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
@@ -36,6 +44,9 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	at := make([]int, 0, len(logs)) // entry → place in out
 	err := f.stopped()
 	for i, l := range logs {
+		if l.Type == raft.LogConfiguration {
+			f.voters.Store(int32(len(raft.DecodeConfiguration(l.Data).Servers)))
+		}
 		if l.Type != raft.LogCommand {
 			continue
 		}
@@ -47,7 +58,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 			}
 		}
 		if err != nil {
-			out[i] = applied{err: err}
+			out[i] = applied{err: err, term: l.Term}
 			continue
 		}
 		entries = append(entries, store.Entry{Index: l.Index, Command: cmd})
@@ -57,8 +68,9 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		return out
 	}
 	for i, o := range f.store.ApplyBatch(entries) {
-		out[at[i]] = applied{value: o.Value, err: o.Err}
+		out[at[i]] = applied{value: o.Value, err: o.Err, term: logs[at[i]].Term}
 	}
+	f.applied.grown()
 	return out
 }
 
@@ -90,6 +102,7 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 // Restore implements raft.FSM.
 func (f *fsm) Restore(r io.ReadCloser) error {
 	defer r.Close()
+	defer f.applied.grown()
 	return f.store.Restore(r)
 }
 

@@ -26,6 +26,7 @@ type sink struct{ log *slog.Logger }
 func (s sink) Accept(_ string, level hclog.Level, msg string, args ...any) {
 	to := slog.LevelDebug
 	switch {
+	case msg == "failed to get previous log": // what a follower is told may overtake the entry
 	case level >= hclog.Error:
 		to = slog.LevelError
 	case level == hclog.Warn:

@@ -13,11 +13,12 @@ import (
 // maxEntry bounds a command in the log; the log's own bound is 64 MiB.
 const maxEntry = 32 << 20
 
-// Propose puts cmd into the log and returns when it is applied. Calls that
-// wait together share one append. While no leader is known it waits a little
-// for one. The error is the command's refusal,
-// api.ErrNotLeader, one with CodeUnavailable when leadership was lost on the
-// way (the command may still be applied), or ctx's.
+// Propose puts cmd into the log and returns when this server has applied it.
+// Calls that wait together share one append. A server that does not lead asks
+// the leader; the result has no value then. While no leader is known it waits a
+// little for one. The error is the command's refusal, api.ErrNotLeader, one
+// with CodeUnavailable when leadership was lost on the way (the command may
+// still be applied), or ctx's.
 func (c *Cluster) Propose(ctx context.Context, cmd store.Command) (store.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Result{}, err
@@ -29,9 +30,45 @@ func (c *Cluster) Propose(ctx context.Context, cmd store.Command) (store.Result,
 	if len(b) > maxEntry {
 		return store.Result{}, api.Errorf(api.CodeTooLarge, "the change takes %d bytes in the log, at most %d are possible: split it", len(b), maxEntry)
 	}
-	if err := c.ready(ctx); err != nil {
-		return store.Result{}, err
+	var res store.Result
+	if c.Leads() {
+		if res, err = c.append(ctx, b); api.ErrorCode(err) != api.CodeNotLeader {
+			return res, err
+		} // else it is in no log: another one leads by now
 	}
+	err = c.WithLeader(ctx, func(addr string) (err error) {
+		if addr == "" {
+			res, err = c.append(ctx, b)
+			return err
+		}
+		res.Index, err = c.cfg.Peers.Propose(ctx, addr, b)
+		return err
+	})
+	if err == nil && !c.Leads() {
+		err = c.await(ctx, res.Index)
+	}
+	return res, err
+}
+
+// ProposeEncoded puts a command of another server into the log and returns
+// its index when it is applied. It returns api.ErrNotLeader unless this server
+// leads.
+func (c *Cluster) ProposeEncoded(ctx context.Context, cmd []byte) (uint64, error) {
+	if len(cmd) > maxEntry {
+		return 0, api.Errorf(api.CodeTooLarge, "the change takes %d bytes in the log, at most %d are possible", len(cmd), maxEntry)
+	}
+	if _, err := store.DecodeCommand(cmd); err != nil { // in the log it would stop every server
+		return 0, api.Errorf(api.CodeUnsupported, "this server does not know the command, upgrade it: %w", err)
+	}
+	if !c.Leads() {
+		return 0, api.ErrNotLeader
+	}
+	res, err := c.append(ctx, cmd)
+	return res.Index, err
+}
+
+// append puts an encoded command into the log of this server, the leader.
+func (c *Cluster) append(ctx context.Context, b []byte) (store.Result, error) {
 	f, err := await(ctx, c, func() raft.ApplyFuture { return c.raft.Apply(b, 0) })
 	if err != nil {
 		return store.Result{}, proposeError(err)
@@ -39,6 +76,9 @@ func (c *Cluster) Propose(ctx context.Context, cmd store.Command) (store.Result,
 	out, ok := f.Response().(applied)
 	if !ok {
 		return store.Result{}, api.Errorf(api.CodeInternal, "the log answered with %T", f.Response())
+	}
+	if !c.fsm.alone() {
+		c.tell.committed(f.Index(), out.term)
 	}
 	return store.Result{Index: f.Index(), Value: out.value}, out.err
 }

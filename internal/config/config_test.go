@@ -281,12 +281,13 @@ func TestValidate(t *testing.T) {
 		"rpc of a node is not bound": {func(c *Config) {
 			c.Server.Enabled, c.Addresses.RPC, c.Client.Servers = false, "10.1.2.3", []string{"s"}
 		}, ""},
-		"bind to a name":   {func(c *Config) { c.BindAddr = "localhost" }, "must be an IP address"},
-		"nothing to run":   {func(c *Config) { c.Server.Enabled, c.Client.Enabled = false, false }, "nothing is to be run"},
-		"no data_dir":      {func(c *Config) { c.Dev = false }, "data_dir is required"},
-		"relative dir":     {func(c *Config) { c.DataDir = "x" }, "absolute"},
-		"three servers":    {func(c *Config) { c.Server.BootstrapExpect = 3 }, "so far"},
-		"too many servers": {func(c *Config) { c.Server.BootstrapExpect = 99 }, "bootstrap_expect 99"},
+		"bind to a name":           {func(c *Config) { c.BindAddr = "localhost" }, "must be an IP address"},
+		"nothing to run":           {func(c *Config) { c.Server.Enabled, c.Client.Enabled = false, false }, "nothing is to be run"},
+		"no data_dir":              {func(c *Config) { c.Dev = false }, "data_dir is required"},
+		"relative dir":             {func(c *Config) { c.DataDir = "x" }, "absolute"},
+		"three servers":            {func(c *Config) { c.Server.BootstrapExpect = 3 }, ""},
+		"servers, ACLs and no TLS": {func(c *Config) { c.Server.BootstrapExpect, c.ACL.Enabled = 3, true }, "set tls.rpc"},
+		"too many servers":         {func(c *Config) { c.Server.BootstrapExpect = 99 }, "bootstrap_expect 99"},
 		"gossip in the open": {func(c *Config) {
 			c.Server.BootstrapExpect, c.Addresses.Serf = 0, "10.1.2.3"
 		}, "set server.encrypt"},

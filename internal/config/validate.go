@@ -160,6 +160,9 @@ func (c *Config) validateGossip(bad func(string, ...any)) {
 			bad("server.encrypt must be 16, 24 or 32 bytes in base64: make a key with \"drover operator gossip keyring generate\"")
 		}
 	}
+	if c.ACL.Enabled && c.Gossips() && !c.TLS.RPC && !c.AllowInsecureBind {
+		bad("servers without tls.rpc can't tell each other from anybody else who reaches their rpc ports, whatever acl.enabled asks of callers: set tls.rpc, or allow_insecure_bind = true if nobody else does")
+	}
 	if c.Gossips() && !c.MayGossip() {
 		bad("servers would gossip unencrypted at %s, so that everybody who reaches the port could pose as one of them: set server.encrypt on all of them, with a key from \"drover operator gossip keyring generate\", or allow_insecure_bind = true if the network is private",
 			c.SerfBind())
@@ -174,9 +177,6 @@ const maxEventBuffer = 1 << 20
 const minKeyLife = time.Hour
 
 func (s *Server) validate(bad func(string, ...any)) {
-	if s.BootstrapExpect > 1 {
-		bad("server.bootstrap_expect %d: servers know each other, but a region has one that keeps its state so far", s.BootstrapExpect)
-	}
 	if s.BootstrapExpect < 0 || s.BootstrapExpect > maxServers {
 		bad("server.bootstrap_expect %d must be the number of servers that form the region, at most %d, or 0 for a server that joins one", s.BootstrapExpect, maxServers)
 	}

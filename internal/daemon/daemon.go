@@ -30,6 +30,9 @@ type Config struct {
 	// Reload brings configurations that were read again; only their
 	// Reloadable part is taken over. Nil: never.
 	Reload <-chan *config.Config
+	// Leave says, when the agent has been asked to end, whether its server
+	// leaves the region for good. Nil: it does not.
+	Leave func() bool
 	// Ready, if set, is called once when the agent listens.
 	Ready func(Info)
 }

@@ -9,6 +9,8 @@
 //	cluster    the log; everything else of a server proposes to it
 //	leader     loops that exist while this server leads
 //	rpc        connections of nodes and servers
+//	peers      what other servers ask
+//	leave      forms the log at first, hands leadership on at last
 //	docker     watches the Engine
 //	link       the node's connection to a server, over loopback in one process
 //	agent      the node: allocations and tasks

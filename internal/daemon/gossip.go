@@ -8,6 +8,7 @@ import (
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/cluster"
+	"github.com/drover-org/drover/internal/control/voters"
 	"github.com/drover-org/drover/internal/gossip"
 	"github.com/drover-org/drover/internal/server"
 	"github.com/drover-org/drover/internal/version"
@@ -64,6 +65,19 @@ type members struct {
 	daemon *daemon
 }
 
+// Servers lists the servers of the log, with the names that gossip knows.
+func (m members) Servers() []*api.RaftServer {
+	servers := m.Cluster.Servers()
+	for _, known := range m.Members() {
+		for _, s := range servers {
+			if s.ID == known.Tags[gossip.TagID] {
+				s.Node = known.Name
+			}
+		}
+	}
+	return servers
+}
+
 // Members lists the servers of all regions.
 func (m members) Members() []*api.AgentMember {
 	if g := m.daemon.server.gossip; g != nil {
@@ -71,6 +85,35 @@ func (m members) Members() []*api.AgentMember {
 	}
 	return []*api.AgentMember{m.daemon.member()}
 }
+
+// regionServers are the servers of this region as gossip knows them, this one
+// included.
+func (d *daemon) regionServers() []voters.Member {
+	var out []voters.Member
+	for _, m := range d.server.gossip.Members() {
+		if m.Tags[tagRegion] != d.cfg.Region || m.Tags[gossip.TagID] == "" {
+			continue
+		}
+		expect, _ := strconv.Atoi(m.Tags[tagExpect])
+		out = append(out, voters.Member{
+			ID: m.Tags[gossip.TagID], Name: m.Name, Address: net.JoinHostPort(m.Tags[tagHost], m.Tags[tagPort]),
+			Alive: m.Status == statusAlive, Expect: expect,
+		})
+	}
+	return out
+}
+
+// neighbours is gossip as the loops about servers see it.
+type neighbours struct {
+	*gossip.Gossip
+	daemon *daemon
+}
+
+// Servers lists the servers of the region.
+func (n neighbours) Servers() []voters.Member { return n.daemon.regionServers() }
+
+// statusAlive is that of a member that lives.
+const statusAlive = "alive"
 
 func (d *daemon) memberName() string { return d.cfg.Name + "." + d.cfg.Region }
 
@@ -82,6 +125,7 @@ const (
 	tagRegion = "region"
 	tagHost   = "rpc_addr"
 	tagPort   = "port" // of rpc
+	tagExpect = "expect"
 )
 
 // tags is what this server says of itself.
@@ -89,7 +133,7 @@ func (d *daemon) tags(id string) map[string]string {
 	host, port, _ := net.SplitHostPort(d.rpcAddr)
 	return map[string]string{
 		"role": "nomad", tagRegion: d.cfg.Region, "dc": d.cfg.Datacenter, "build": version.Number(), "revision": version.Commit(),
-		tagHost: host, tagPort: port, "raft_vsn": raftProtocol, "expect": strconv.Itoa(d.cfg.Server.BootstrapExpect), gossip.TagID: id,
+		tagHost: host, tagPort: port, "raft_vsn": raftProtocol, tagExpect: strconv.Itoa(d.cfg.Server.BootstrapExpect), gossip.TagID: id,
 	}
 }
 
@@ -103,5 +147,5 @@ func (d *daemon) member() *api.AgentMember {
 	}
 	tags := d.tags(d.server.cluster.ID())
 	n, _ := strconv.ParseUint(tags[tagPort], 10, 16)
-	return &api.AgentMember{Name: d.memberName(), Addr: tags[tagHost], Port: uint16(n), Tags: tags, Status: "alive"}
+	return &api.AgentMember{Name: d.memberName(), Addr: tags[tagHost], Port: uint16(n), Tags: tags, Status: statusAlive}
 }

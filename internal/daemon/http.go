@@ -37,6 +37,7 @@ func (d *daemon) buildHTTP() {
 		cfg.Server = d.server.server
 		cfg.PublicKeysAge = min(d.keyThresholds().Publication()/2, maxPublicKeysAge)
 		cfg.NodeTransport, cfg.NodeConnected = d.server.nodeTransport, d.server.nodeConnected
+		cfg.Elsewhere = &elsewhere{daemon: d}
 	} else {
 		cfg.Forward = d.node.link.Transport()
 	}

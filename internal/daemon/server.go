@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"net"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"time"
@@ -21,10 +20,12 @@ import (
 	"github.com/drover-org/drover/internal/control/plans"
 	"github.com/drover-org/drover/internal/control/reap"
 	"github.com/drover-org/drover/internal/control/rollout"
+	"github.com/drover-org/drover/internal/control/voters"
 	"github.com/drover-org/drover/internal/events"
 	"github.com/drover-org/drover/internal/gossip"
 	"github.com/drover-org/drover/internal/keyring"
 	"github.com/drover-org/drover/internal/link"
+	"github.com/drover-org/drover/internal/peer"
 	"github.com/drover-org/drover/internal/server"
 	"github.com/drover-org/drover/internal/store"
 )
@@ -36,6 +37,9 @@ type serverPart struct {
 	ring    *keyring.Ring
 	cluster *cluster.Cluster
 	gossip  *gossip.Gossip // nil: the serf port is closed
+	peers   *peer.Client
+	own     *keyring.ServerKey
+	keys    *voters.Keys // of the other servers
 	server  *server.Server
 	nodes   *link.Server
 	mux     *link.Mux
@@ -44,15 +48,15 @@ type serverPart struct {
 
 // buildServer opens the log and adds the parts: gossip, cluster, leader, rpc.
 func (d *daemon) buildServer() error {
-	s := &serverPart{store: store.New(), events: d.eventRing()}
+	s := &serverPart{store: store.New(), events: d.eventRing(), peers: peer.NewClient(d.dialer().DialPeer), keys: voters.NewKeys()}
 	if s.events != nil {
 		s.store.PublishTo(s.events)
 	}
-	own, err := serverKey(d.dirs.server)
-	if err != nil {
+	var err error
+	if s.own, err = serverKey(d.dirs.server); err != nil {
 		return err
 	}
-	s.ring = keyring.NewRing(own, s.store, time.Now)
+	s.ring = keyring.NewRing(s.own, func() [][]byte { all, _ := s.keys.All(); return all }, s.store, time.Now)
 	// Cluster, use cases and connections of nodes need each other through the
 	// mux, which does nothing before it runs.
 	mux := link.MuxConfig{
@@ -71,7 +75,7 @@ func (d *daemon) buildServer() error {
 	}
 	s.cluster, err = cluster.Open(cluster.Config{
 		Store: s.store, Log: d.log, Dir: dir, Address: d.rpcAddr, Name: d.memberName(), Alone: d.cfg.Server.BootstrapExpect == 1,
-		Network: raftNetwork{s.mux.Raft(), d.dialer()},
+		Network: raftNetwork{s.mux.Raft(), d.dialer()}, Peers: s.peers,
 	})
 	if err != nil {
 		return err
@@ -97,7 +101,7 @@ func (d *daemon) buildServer() error {
 	useCases := server.Config{
 		Workers:      s.workers,
 		Introduction: server.Introduction{Enforcement: c.Introduction.Enforcement, DefaultTTL: c.Introduction.DefaultTTL, MaxTTL: c.Introduction.MaxTTL},
-		Store:        s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Gossip: s.gossiper(), Liveness: live, Collector: reaper, Events: s.events,
+		Store:        s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Gossip: s.gossiper(), Liveness: beats{live, s}, Collector: reaper, Events: s.events,
 		Keyring: s.ring, OIDCIssuer: c.OIDCIssuer, Region: d.cfg.Region, Log: d.log, Now: time.Now, NewID: api.NewID,
 	}
 	if d.cfg.ACL.Enabled {
@@ -105,7 +109,9 @@ func (d *daemon) buildServer() error {
 	}
 	useCases.Authorizer = d.noting(useCases.Authorizer)
 	s.server = server.New(useCases)
-	s.nodes = link.NewServer(link.ServerConfig{Backend: s.server, Log: d.log})
+	s.nodes = link.NewServer(link.ServerConfig{Backend: s.server, Log: d.log, Servers: s.servers})
+	consent := &voters.Consent{Formed: s.cluster.Formed, Now: time.Now}
+	answers := peer.Handler(asked{d, consent, live}, d.log)
 
 	d.server = s
 	if s.gossip != nil {
@@ -119,6 +125,20 @@ func (d *daemon) buildServer() error {
 		part{"rpc", func(ctx context.Context) error {
 			defer s.nodes.CloseIdle()
 			return s.mux.Run(ctx)
+		}},
+		part{"peers", func(ctx context.Context) error {
+			defer s.peers.Close()
+			return serve(ctx, d.log, s.mux.Peer(), answers, headerTimeout)
+		}},
+		part{"leave", func(ctx context.Context) error {
+			if s.gossip != nil {
+				if err := voters.NewFormer(d.voters()).Run(ctx); err != nil {
+					return err
+				}
+			}
+			<-ctx.Done()
+			d.leave()
+			return nil
 		}},
 	)
 	return nil
@@ -164,9 +184,13 @@ func (d *daemon) lead(ctx context.Context, live *liveness.Liveness, reaper *reap
 		Reseal: func(ctx context.Context, row *store.ACLToken) (*store.ACLToken, error) {
 			return auth.Reseal(ctx, s.ring, row)
 		},
+		Joined:   func() <-chan struct{} { _, changed := s.keys.All(); return changed },
 		Interval: d.cfg.Server.RootKeyGCInterval, Thresholds: d.keyThresholds(),
 	})
 	g, ctx := errgroup.WithContext(ctx)
+	if s.gossip != nil {
+		g.Go(func() error { return voters.NewKeeper(d.voters()).Run(ctx) })
+	}
 	g.Go(func() error { return keeper.Run(ctx) })
 	g.Go(func() error { return live.Run(ctx) })
 	g.Go(func() error { return reaper.Run(ctx) })
@@ -176,6 +200,38 @@ func (d *daemon) lead(ctx context.Context, live *liveness.Liveness, reaper *reap
 	g.Go(func() error { return launcher.Run(ctx) })
 	g.Go(func() error { return drains.Run(ctx) })
 	return g.Wait()
+}
+
+// voters is what the loops about the servers of the log need.
+func (d *daemon) voters() voters.Config {
+	s := d.server
+	return voters.Config{
+		Log: s.cluster, Gossip: neighbours{s.gossip, d}, Peers: introductions{s.peers}, Expect: d.cfg.Server.BootstrapExpect, Keys: s.keys, Logger: d.log,
+	}
+}
+
+// leaveTime bounds what an agent does at its end for the others' sake.
+const leaveTime = 15 * time.Second
+
+// leave hands leadership on, and takes this server out of its region if its
+// end is for good.
+func (d *daemon) leave() {
+	s := d.server
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	if d.cfg.Leave == nil || !d.cfg.Leave() {
+		s.cluster.StepDown(ctx)
+		return
+	}
+	if err := s.cluster.Leave(ctx); err != nil {
+		d.log.Error("this server could not leave the log: remove it with \"operator raft remove-peer\"", "id", s.cluster.ID(), "error", err)
+	}
+	if s.gossip == nil {
+		return
+	}
+	if err := s.gossip.Leave(); err != nil {
+		d.log.Warn("not every server knows that this one left", "error", err)
+	}
 }
 
 // serverKey opens the key to which root keys are wrapped for this server. It
@@ -201,20 +257,20 @@ type raftNetwork struct {
 	link.Dialer
 }
 
-// nodeTransport is how the API reaches nodes.
-func (s *serverPart) nodeTransport(nodeID string) http.RoundTripper { return s.nodes.Transport(nodeID) }
-
 // reconnectTime is what a node gets that is not connected although it is taken
 // for ready: after a restart of the server or the node it soon is.
 const reconnectTime = 3 * time.Second
 
-// nodeConnected tells whether a node can be reached, and waits a moment for
-// one that has just lost its connection.
+// nodeConnected tells whether a node is connected to a server of the region,
+// and waits a moment for one that has just lost its connection.
 func (s *serverPart) nodeConnected(ctx context.Context, nodeID string) bool {
-	if node := s.store.Snapshot().Node(nodeID); node == nil || node.Status != api.NodeReady {
-		return s.nodes.Connected(nodeID)
+	if s.nodes.Connected(nodeID) || s.where(ctx, nodeID) != "" {
+		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, reconnectTime)
+	if node := s.store.Snapshot().Node(nodeID); node == nil || node.Status != api.NodeReady {
+		return false
+	}
+	soon, cancel := context.WithTimeout(ctx, reconnectTime)
 	defer cancel()
-	return s.nodes.Await(ctx, nodeID)
+	return s.nodes.Await(soon, nodeID) || s.where(ctx, nodeID) != ""
 }

@@ -118,21 +118,51 @@ func (d *daemon) dialer() link.Dialer {
 	return link.Dialer{TLS: d.certs.DialServer()}
 }
 
-// allowRPC says which protocols a connection to the rpc port may speak. Raft
-// is for servers alone, whatever other certificate the authority has signed.
+// dialerOf opens connections to the rpc ports of servers of another region.
+func (d *daemon) dialerOf(region string) link.Dialer {
+	if !d.cfg.TLS.RPC {
+		return link.Dialer{}
+	}
+	return link.Dialer{TLS: d.certs.DialServerOf(region)}
+}
+
+// allowRPC says which protocols a connection to the rpc port may speak. What
+// servers say to each other is for servers of the region alone, whatever other
+// certificate the authority has signed, and for nobody while there are no
+// others.
 func (d *daemon) allowRPC(proto byte, peer *tls.ConnectionState) error {
-	if proto == link.ProtoRaft && d.cfg.Server.BootstrapExpect == 1 {
+	between := proto == link.ProtoRaft || proto == link.ProtoPeer
+	if between && !d.amongServers(peer != nil) {
 		return api.Errorf(api.CodeForbidden, "this region has one server: nobody replicates its log")
 	}
 	if peer == nil { // plain, which the configuration allows
 		return nil
 	}
-	roles := []certs.Role{certs.Server, certs.Client}
-	if proto == link.ProtoRaft {
-		roles = roles[:1]
-	}
-	if p := certs.PeerOf(*peer); !p.Is(d.cfg.Region, roles...) {
+	p := certs.PeerOf(*peer)
+	switch {
+	case between && p.Is(d.cfg.Region, certs.Server):
+	case !between && p.Is(d.cfg.Region, certs.Server, certs.Client):
+	case proto == link.ProtoHTTP && p.InAnyRegion(certs.Server): // passes on what its callers ask of this region
+	default:
 		return api.Errorf(api.CodeForbidden, "a certificate for %q is not enough to speak protocol %d here", p.Names(), proto)
 	}
 	return nil
+}
+
+// amongServers reports whether there are other servers of the region. Without
+// certificates one that asks tokens of its callers has none unless it was
+// configured to: strangers could join it and do what they like.
+func (d *daemon) amongServers(certified bool) bool {
+	if d.cfg.Gossips() {
+		return true
+	}
+	if d.server == nil { // it is not built yet
+		return false
+	}
+	switch g := d.server.gossip; {
+	case g == nil || d.cfg.ACL.Enabled && !certified:
+		return false
+	default:
+		return len(d.regionServers()) > 1
+	}
 }

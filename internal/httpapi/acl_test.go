@@ -58,7 +58,7 @@ func newSecuredAt(t *testing.T, now func() time.Time) *secured {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.keys = keyring.NewRing(own, s.store, now)
+	s.keys = keyring.NewRing(own, nil, s.store, now)
 	key, err := s.keys.NewKey(api.NewID(), api.SigningEdDSA)
 	if err != nil {
 		t.Fatal(err)

@@ -63,10 +63,14 @@ func (w *world) propose(cmd store.Command) store.Result {
 }
 
 func (w *world) CheckRead(context.Context, bool) error { return nil }
-func (w *world) Leader() string                        { return "127.0.0.1:4647" }
-func (w *world) LastContact() time.Duration            { return 0 }
-func (w *world) ID() string                            { return "s1" }
-func (w *world) Position() api.LogPosition             { return api.LogPosition{Term: 2, Index: 7, Since: start} }
+func (w *world) RemoveServer(_ context.Context, id string) error {
+	return api.Errorf(api.CodeInvalid, "server %s is the only one: without it there is no log", id)
+}
+func (w *world) Transfer(context.Context, string) error { return nil }
+func (w *world) Leader() string                         { return "127.0.0.1:4647" }
+func (w *world) LastContact() time.Duration             { return 0 }
+func (w *world) ID() string                             { return "s1" }
+func (w *world) Position() api.LogPosition              { return api.LogPosition{Term: 2, Index: 7, Since: start} }
 func (w *world) Servers() []*api.RaftServer {
 	return []*api.RaftServer{{ID: "s1", Node: "s1.global", Address: "127.0.0.1:4647", Leader: true, Voter: true}}
 }
@@ -116,7 +120,7 @@ func (w *world) build(t testing.TB, change ...func(*httpapi.Config)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.keys = keyring.NewRing(own, w.store, func() time.Time { return start })
+	w.keys = keyring.NewRing(own, nil, w.store, func() time.Time { return start })
 	w.server = server.New(server.Config{
 		Workers: evals.NewWorkers(func() time.Time { return start }, api.NewID), Introduction: server.Introduction{DefaultTTL: time.Minute, MaxTTL: time.Hour},
 		Store: w.store, Proposer: w.log, Cluster: w, Liveness: w, Collector: w, Authorizer: w.auth, Events: w.ring, Region: "global", Keyring: w.keys,

@@ -30,6 +30,7 @@ type Config struct {
 	// for one that is expected.
 	NodeConnected func(ctx context.Context, nodeID string) bool
 	Forward       http.RoundTripper // requests to a server; for a pure node
+	Elsewhere     Elsewhere         // other servers; nil: there are none, for tests
 
 	Node Node // the node in this process; nil on a pure server
 
@@ -38,6 +39,20 @@ type Config struct {
 	Process http.Handler
 	// Debug allows profiles where there is no access control.
 	Debug bool
+}
+
+// Elsewhere is the other servers, which answer what this one can't.
+type Elsewhere interface {
+	// CheckRead returns when this server may answer a read: when its state
+	// holds every write that was acknowledged before the call, at once for a
+	// stale one.
+	CheckRead(ctx context.Context, stale bool) error
+	// Leader returns how to reach the leader, nil when this server is it. It
+	// waits for one a bounded time, then it is api.ErrNotLeader.
+	Leader(ctx context.Context) (http.RoundTripper, error)
+	// Region returns how to reach a server of another region, or an error with
+	// api.CodeNoRegion.
+	Region(name string) (http.RoundTripper, error)
 }
 
 // Node is the node side of this process.
@@ -212,6 +227,7 @@ type Operator interface {
 	Leader() string
 	Peers() []string
 	RemoveRaftPeer(ctx context.Context, token, address, id string) error
+	TransferLeadership(ctx context.Context, token, address, id string) error
 	RaftServers(ctx context.Context, token string) ([]*api.RaftServer, error)
 }
 

@@ -141,31 +141,32 @@ var matrix = map[string]matrixRow{
 	"GET /v1/node/pool/{id}/nodes":       {allow: "om"},
 	"PUT POST /v1/node/pools":            {allow: everybody}, // 501
 
-	"PUT POST /v1/search":                           {allow: everybody, body: `{"Prefix": "", "Context": "all"}`}, // filtered
-	"PUT POST /v1/search/fuzzy":                     {allow: everybody, body: `{"Text": "web", "Context": "all"}`},
-	"GET /v1/namespaces":                            {allow: everybody},
-	"GET /v1/namespace/{id}":                        {allow: "rwm"},
-	"PUT POST /v1/namespaces":                       {allow: "m", body: `{"Name": "x"}`},
-	"PUT POST /v1/namespace":                        {allow: "m", body: `{"Name": "x"}`},
-	"PUT POST /v1/namespace/{id}":                   {allow: "m", body: `{"Description": "x"}`},
-	"DELETE /v1/namespace/{id}":                     {allow: "m"}, // and then it is in use
-	"GET /v1/status/leader":                         {allow: everybody},
-	"GET /v1/status/peers":                          {allow: everybody},
-	"GET /v1/regions":                               {allow: everybody},
-	"GET /v1/agent/members":                         {allow: "om"},
-	"GET /v1/operator/raft/configuration":           {allow: "m"},
-	"DELETE /v1/operator/raft/peer":                 {allow: "m", query: "id=x"},
-	"GET /v1/operator/scheduler/configuration":      {allow: "om"},
-	"PUT POST /v1/operator/scheduler/configuration": {allow: "om", body: `{"SchedulerAlgorithm": "spread"}`},
-	"GET /v1/operator/keyring/keys":                 {allow: "om"},
-	"PUT POST /v1/operator/keyring/rotate":          {allow: "om"},
-	"DELETE /v1/operator/keyring/key/{id}":          {allow: "om"},
-	"GET /.well-known/openid-configuration":         {allow: everybody}, // 404: no issuer is set
-	"GET /v1/operator/autopilot/configuration":      {allow: "om"},
-	"PUT /v1/operator/autopilot/configuration":      {allow: "om"}, // 501
-	"GET /v1/operator/autopilot/health":             {allow: "om"},
-	"GET /v1/operator/license":                      {allow: everybody},
-	"PUT POST /v1/system/gc":                        {allow: "m"},
+	"PUT POST /v1/search":                            {allow: everybody, body: `{"Prefix": "", "Context": "all"}`}, // filtered
+	"PUT POST /v1/search/fuzzy":                      {allow: everybody, body: `{"Text": "web", "Context": "all"}`},
+	"GET /v1/namespaces":                             {allow: everybody},
+	"GET /v1/namespace/{id}":                         {allow: "rwm"},
+	"PUT POST /v1/namespaces":                        {allow: "m", body: `{"Name": "x"}`},
+	"PUT POST /v1/namespace":                         {allow: "m", body: `{"Name": "x"}`},
+	"PUT POST /v1/namespace/{id}":                    {allow: "m", body: `{"Description": "x"}`},
+	"DELETE /v1/namespace/{id}":                      {allow: "m"}, // and then it is in use
+	"GET /v1/status/leader":                          {allow: everybody},
+	"GET /v1/status/peers":                           {allow: everybody},
+	"GET /v1/regions":                                {allow: everybody},
+	"GET /v1/agent/members":                          {allow: "om"},
+	"GET /v1/operator/raft/configuration":            {allow: "m"},
+	"DELETE /v1/operator/raft/peer":                  {allow: "m", query: "id=x"},
+	"PUT POST /v1/operator/raft/transfer-leadership": {allow: "m", query: "id=s1"},
+	"GET /v1/operator/scheduler/configuration":       {allow: "om"},
+	"PUT POST /v1/operator/scheduler/configuration":  {allow: "om", body: `{"SchedulerAlgorithm": "spread"}`},
+	"GET /v1/operator/keyring/keys":                  {allow: "om"},
+	"PUT POST /v1/operator/keyring/rotate":           {allow: "om"},
+	"DELETE /v1/operator/keyring/key/{id}":           {allow: "om"},
+	"GET /.well-known/openid-configuration":          {allow: everybody}, // 404: no issuer is set
+	"GET /v1/operator/autopilot/configuration":       {allow: "om"},
+	"PUT /v1/operator/autopilot/configuration":       {allow: "om"}, // 501
+	"GET /v1/operator/autopilot/health":              {allow: "om"},
+	"GET /v1/operator/license":                       {allow: everybody},
+	"PUT POST /v1/system/gc":                         {allow: "m"},
 
 	"PUT POST /v1/acl/identity/client-introduction-token": {allow: "om", body: `{}`},
 	"PUT POST /v1/acl/bootstrap":                          {allow: everybody},

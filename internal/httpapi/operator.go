@@ -18,6 +18,10 @@ func (a *routes) operatorRoutes() []web.Route {
 			p := web.ParamsOf(r)
 			return nil, a.Server.RemoveRaftPeer(r.Context(), web.Token(r), p.String("address"), p.String("id"))
 		}},
+		{Methods: "PUT POST", Pattern: "/v1/operator/raft/transfer-leadership", Needs: web.Region(api.CapManagement), Do: func(r *http.Request) (any, error) {
+			p := web.ParamsOf(r)
+			return nil, a.Server.TransferLeadership(r.Context(), web.Token(r), p.String("address"), p.String("id"))
+		}},
 		{Methods: "GET", Pattern: "/v1/operator/scheduler/configuration", Needs: web.Region(api.CapOperatorRead), Do: a.schedulerConfig},
 		{Methods: "PUT POST", Pattern: "/v1/operator/scheduler/configuration", Needs: web.Region(api.CapOperatorWrite), Do: a.setSchedulerConfig},
 		{Methods: "GET", Pattern: "/v1/operator/autopilot/configuration", Needs: web.Region(api.CapOperatorRead), Do: a.autopilotConfig},

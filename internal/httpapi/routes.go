@@ -20,6 +20,11 @@ func New(cfg Config) http.Handler {
 	}
 	rows := a.table()
 	a.leaves = web.Leaves(rows)
+	if cfg.Elsewhere != nil {
+		for i := range rows {
+			rows[i] = a.placed(rows[i])
+		}
+	}
 	return web.NewMux(cfg.Log, rows)
 }
 

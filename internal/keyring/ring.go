@@ -28,15 +28,20 @@ type Source interface {
 // Ring uses root keys. It is safe for concurrent use.
 type Ring struct {
 	own    *ServerKey
+	others func() [][]byte
 	source Source
 	now    func() time.Time
 	keys   atomic.Pointer[keys]
 }
 
 // NewRing returns the ring of the root keys in source, which are opened with a
-// server's own key.
-func NewRing(own *ServerKey, source Source, now func() time.Time) *Ring {
-	r := &Ring{own: own, source: source, now: now}
+// server's own key. others are the public keys of the other servers, as they
+// are known; nil: there are none.
+func NewRing(own *ServerKey, others func() [][]byte, source Source, now func() time.Time) *Ring {
+	if others == nil {
+		others = func() [][]byte { return nil }
+	}
+	r := &Ring{own: own, others: others, source: source, now: now}
 	r.keys.Store(&keys{})
 	return r
 }
@@ -200,5 +205,33 @@ func (k *rootKey) hash(context string, secret []byte) []byte {
 // NewKey makes a root key for this region, wrapped for its servers. It is not
 // in use before it is in the state.
 func (r *Ring) NewKey(id, signing string) (*api.WrappedRootKey, error) {
-	return New(id, r.now(), signing, r.own.Public())
+	return New(id, r.now(), signing, append(r.others(), r.own.Public())...)
+}
+
+// Rewrap returns the forms of a root key for the servers that it is not yet
+// wrapped for, by the IDs of their keys. It is for whoever can open the key.
+func (r *Ring) Rewrap(row *api.WrappedRootKey) (map[string][]byte, error) {
+	var out map[string][]byte
+	for _, public := range r.others() {
+		p, err := kem().NewPublicKey(public)
+		if err != nil {
+			return nil, fmt.Errorf("public part of a server key: %w", err)
+		}
+		if row.Wrapped[recipient(p)] != nil {
+			continue
+		}
+		material, err := r.own.material(row)
+		if err != nil {
+			return nil, err
+		}
+		to, wrapped, err := wrap(public, row.KeyID, material)
+		if err != nil {
+			return nil, err
+		}
+		if out == nil {
+			out = map[string][]byte{}
+		}
+		out[to] = wrapped
+	}
+	return out, nil
 }

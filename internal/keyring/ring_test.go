@@ -82,7 +82,7 @@ func newRing(t fataler, s *state) (*Ring, *ServerKey) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewRing(own, s, func() time.Time { return start }), own
+	return NewRing(own, nil, s, func() time.Time { return start }), own
 }
 
 func newKey(t fataler, r *Ring, signing string) *api.WrappedRootKey {
@@ -124,7 +124,7 @@ func TestRingAcrossRotations(t *testing.T) {
 				gone[rows[i].KeyID] = true
 				src.set(slices.Delete(slices.Clone(rows), i, i+1))
 			},
-			"restart": func(*rapid.T) { ring = NewRing(own, src, func() time.Time { return start }) },
+			"restart": func(*rapid.T) { ring = NewRing(own, nil, src, func() time.Time { return start }) },
 			"use": func(t *rapid.T) {
 				it := item{
 					context: "row/" + rapid.StringN(0, 8, 20).Draw(t, "context"),

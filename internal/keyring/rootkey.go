@@ -79,13 +79,18 @@ type rootKey struct {
 	signer  jose.Signer
 }
 
-// open unwraps a root key.
-func (k *ServerKey) open(row *api.WrappedRootKey) (*rootKey, error) {
+// material unwraps what a root key is made of.
+func (k *ServerKey) material(row *api.WrappedRootKey) ([]byte, error) {
 	wrapped := row.Wrapped[k.id]
 	if wrapped == nil {
-		return nil, fmt.Errorf("root key %s is not wrapped for this server's key %s: restore the file that held the server's key when root keys were made", row.KeyID, k.id)
+		return nil, fmt.Errorf("root key %s is not wrapped for this server's key %s: the leader does that for a server that joined; otherwise restore the file that held the server's key when root keys were made", row.KeyID, k.id)
 	}
-	b, err := k.unwrap(row.KeyID, wrapped)
+	return k.unwrap(row.KeyID, wrapped)
+}
+
+// open unwraps a root key.
+func (k *ServerKey) open(row *api.WrappedRootKey) (*rootKey, error) {
+	b, err := k.material(row)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ const (
 	ProtoRaft     byte = 1
 	ProtoControl  byte = 2
 	ProtoDialBack byte = 3
+	ProtoPeer     byte = 4   // HTTP between servers
 	ProtoHTTP     byte = 'A' // for MuxConfig.Allow
 )
 
@@ -38,7 +39,7 @@ type MuxConfig struct {
 	Log      *slog.Logger
 
 	// Allow returns why a connection may not speak a protocol: ProtoRaft,
-	// ProtoControl, ProtoDialBack or ProtoHTTP. peer is nil on a plain one.
+	// ProtoPeer, ProtoControl, ProtoDialBack or ProtoHTTP. peer is nil on a plain one.
 	// Nil allows.
 	Allow func(proto byte, peer *tls.ConnectionState) error
 
@@ -56,9 +57,9 @@ type MuxConfig struct {
 // Mux accepts the connections of the rpc port and routes them by their first
 // byte.
 type Mux struct {
-	cfg        MuxConfig
-	raft, http *queue
-	pending    chan struct{}
+	cfg              MuxConfig
+	raft, peer, http *queue
+	pending          chan struct{}
 }
 
 // NewMux returns a Mux; it accepts nothing before Run.
@@ -75,11 +76,14 @@ func NewMux(cfg MuxConfig) *Mux {
 		}
 	}
 	addr := cfg.Listener.Addr()
-	return &Mux{cfg: cfg, raft: newQueue(addr), http: newQueue(addr), pending: make(chan struct{}, cfg.MaxPending)}
+	return &Mux{cfg: cfg, raft: newQueue(addr), peer: newQueue(addr), http: newQueue(addr), pending: make(chan struct{}, cfg.MaxPending)}
 }
 
 // Raft returns the listener of raft connections.
 func (m *Mux) Raft() net.Listener { return m.raft }
+
+// Peer returns the listener of what servers ask each other, over HTTP.
+func (m *Mux) Peer() net.Listener { return m.peer }
 
 // HTTP returns the listener of plain HTTP connections.
 func (m *Mux) HTTP() net.Listener { return m.http }
@@ -146,14 +150,22 @@ func (m *Mux) serve(ctx context.Context, conn net.Conn) {
 		m.cfg.Control(ctx, conn)
 	case ProtoDialBack:
 		m.cfg.DialBack(ctx, conn)
-		// It is closed, or one that this side asked for and bounds.
-		if counted, ok := accepted.(interface{ Free() }); ok {
-			counted.Free()
-		}
+		free(accepted) // it is closed, or one that this side asked for and bounds
 	case ProtoRaft:
+		free(accepted) // of a server, which opens as many as it needs
 		m.raft.put(ctx, conn)
+	case ProtoPeer:
+		free(accepted)
+		m.peer.put(ctx, conn)
 	default:
 		m.http.put(ctx, &prefixConn{Conn: conn, prefix: first, unread: true})
+	}
+}
+
+// free gives back the place of a connection that need not be counted any more.
+func free(accepted net.Conn) {
+	if counted, ok := accepted.(interface{ Free() }); ok {
+		counted.Free()
 	}
 }
 
@@ -194,7 +206,7 @@ func (m *Mux) handshake(ctx context.Context, conn net.Conn) (net.Conn, byte, err
 // allow returns why a connection is not served.
 func (m *Mux) allow(first byte, peer *tls.ConnectionState) error {
 	switch {
-	case first == ProtoControl, first == ProtoDialBack, first == ProtoRaft:
+	case first == ProtoControl, first == ProtoDialBack, first == ProtoRaft, first == ProtoPeer:
 	case first >= 'A' && first <= 'Z':
 		first = ProtoHTTP
 	default:
@@ -281,11 +293,24 @@ type Dialer struct {
 
 // DialRaft opens a raft connection to the server at addr.
 func (d Dialer) DialRaft(ctx context.Context, addr string) (net.Conn, error) {
+	return d.dial(ctx, addr, ProtoRaft)
+}
+
+// DialPeer opens a connection to the server at addr for what servers ask each
+// other.
+func (d Dialer) DialPeer(ctx context.Context, addr string) (net.Conn, error) {
+	return d.dial(ctx, addr, ProtoPeer)
+}
+
+func (d Dialer) dial(ctx context.Context, addr string, proto byte) (net.Conn, error) {
 	conn, err := d.Dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	if err := writeProto(conn, ProtoRaft); err != nil {
+	if err = writeProto(conn, proto); err == nil {
+		err = conn.SetWriteDeadline(time.Time{}) // whoever uses it has its own
+	}
+	if err != nil {
 		_ = conn.Close()
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 
 // NodeConfig is what a Node needs.
 type NodeConfig struct {
-	Servers []string    // addresses of rpc ports, host:port
+	Servers []string    // addresses of rpc ports, host:port; servers tell of others
 	TLS     *tls.Config // nil: plain
 	Log     *slog.Logger
 
@@ -65,6 +65,7 @@ type Node struct {
 	current   string          // server of the stream, or of the last one
 	inTouch   time.Time       // see InTouch
 	stream    *stream         // nil unless connected
+	learned   []string        // servers that a server told of
 	asked     uint64          // requests for identities so far
 	transport *http.Transport // made when first asked for
 
@@ -95,8 +96,34 @@ func (n *Node) Report(u *api.AllocUpdate) {
 // NodeChanged makes the node register again.
 func (n *Node) NodeChanged() { signal(n.changed) }
 
-// Servers returns the addresses of the servers.
-func (n *Node) Servers() []string { return slices.Clone(n.cfg.Servers) }
+// Servers returns the addresses of the servers: those that were told last, and
+// those of the configuration.
+func (n *Node) Servers() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := slices.Clone(n.learned)
+	for _, addr := range n.cfg.Servers {
+		if !slices.Contains(out, addr) {
+			out = append(out, addr)
+		}
+	}
+	return out
+}
+
+// maxServers bounds what a server may tell of.
+const maxServers = 64
+
+// learn notes the servers that a server told of; none says nothing.
+func (n *Node) learn(servers []string) {
+	if len(servers) == 0 || len(servers) > maxServers {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !slices.Equal(n.learned, servers) {
+		n.learned = slices.Clone(servers)
+	}
+}
 
 // Connected reports whether the node is registered over a stream that stands.
 func (n *Node) Connected() bool {
@@ -136,19 +163,26 @@ func (n *Node) Run(ctx context.Context) error {
 	back := newBackServer(n.cfg.Handler, n.cfg.Log)
 	defer back.close()
 	defer n.closeTransport()
-	servers := slices.Clone(n.cfg.Servers)
-	rand.Shuffle(len(servers), func(i, j int) { servers[i], servers[j] = servers[j], servers[i] })
+	var servers []string // still to be tried in this turn
 	pause := firstPause
-	for i := 0; ; i = (i + 1) % len(servers) {
+	for {
+		if len(servers) == 0 {
+			servers = n.Servers()
+			rand.Shuffle(len(servers), func(i, j int) { servers[i], servers[j] = servers[j], servers[i] })
+		}
+		addr := servers[0]
+		servers = servers[1:]
 		began := time.Now()
-		err := n.connect(ctx, servers[i], back)
+		err := n.connect(ctx, addr, back)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if time.Since(began) >= steady {
 			pause = firstPause
+			servers = slices.DeleteFunc(n.Servers(), func(s string) bool { return s == addr })
+			rand.Shuffle(len(servers), func(i, j int) { servers[i], servers[j] = servers[j], servers[i] })
 		}
-		n.cfg.Log.Warn("not connected to a server", "server", servers[i], "error", err, "retry", pause)
+		n.cfg.Log.Warn("not connected to a server", "server", addr, "error", err, "retry", pause)
 		wait := time.NewTimer(pause/2 + rand.N(pause))
 		select {
 		case <-ctx.Done():
@@ -254,7 +288,7 @@ func (n *Node) dialServer(ctx context.Context) (net.Conn, error) {
 		}
 		failures = append(failures, err)
 	}
-	for _, addr := range n.cfg.Servers {
+	for _, addr := range n.Servers() {
 		if addr == first {
 			continue
 		}

@@ -43,6 +43,10 @@ type Backend interface {
 type ServerConfig struct {
 	Backend Backend
 	Log     *slog.Logger
+
+	// Servers returns the rpc addresses that nodes can connect to as well; none
+	// or nil: there are no others.
+	Servers func() []string
 }
 
 // Bounds of connections to one node.
@@ -78,6 +82,9 @@ type pendingDial struct {
 // NewServer returns a Server; it does nothing until connections are given to
 // ServeControl and ServeDialBack.
 func NewServer(cfg ServerConfig) *Server {
+	if cfg.Servers == nil {
+		cfg.Servers = func() []string { return nil }
+	}
 	s := &Server{cfg: cfg, sessions: map[string]*session{}, adopted: make(chan struct{}), dials: map[[16]byte]*pendingDial{}}
 	s.transport = &http.Transport{
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {

@@ -121,7 +121,7 @@ func (c *session) frame(ctx context.Context, k kind, body []byte) error {
 			return err
 		}
 		c.ttl = ttl
-		return c.send(kindBeatAck, &welcomeMsg{TTL: int64(ttl)})
+		return c.send(kindBeatAck, &welcomeMsg{TTL: int64(ttl), Servers: c.server.cfg.Servers()})
 	case kindProbed:
 		signal(c.probed)
 		return nil
@@ -178,7 +178,7 @@ func (c *session) register(ctx context.Context, body []byte) error {
 		c.nodeID, c.owner = node.ID, m.Instance
 	}
 	c.ttl = ttl
-	return c.send(kindWelcome, &welcomeMsg{TTL: int64(ttl), Identity: signed})
+	return c.send(kindWelcome, &welcomeMsg{TTL: int64(ttl), Servers: c.server.cfg.Servers(), Identity: signed})
 }
 
 // report commits a batch beside the reading of the stream, so that heartbeats

@@ -211,6 +211,7 @@ func (s *stream) welcome(k kind, body []byte) error {
 		if m.Identity != "" {
 			s.node.identity.set(m.Identity)
 		}
+		s.node.learn(m.Servers)
 		return nil
 	case kindRefuse:
 		var m refuseMsg

@@ -22,8 +22,9 @@ type helloMsg struct {
 
 // welcomeMsg answers a hello or a heartbeat.
 type welcomeMsg struct {
-	TTL      int64  `msg:"t"`                       // nanoseconds until the node counts as gone
-	Identity string `msg:"d,omitempty,limit=65536"` // of a hello: that the node is to show from now on
+	TTL      int64    `msg:"t"`                       // nanoseconds until the node counts as gone
+	Identity string   `msg:"d,omitempty,limit=65536"` // of a hello: that the node is to show from now on
+	Servers  []string `msg:"s,omitempty"`             // rpc addresses, when there are several
 }
 
 // refuseMsg says why a server ends a stream.

@@ -2113,15 +2113,19 @@ func (z *updateMsg) Msgsize() (s int) {
 }
 
 // MarshalMsg implements msgp.Marshaler
-func (z welcomeMsg) MarshalMsg(b []byte) (o []byte, err error) {
+func (z *welcomeMsg) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
 	// check for omitted fields
-	zb0001Len := uint32(2)
-	var zb0001Mask uint8 /* 2 bits */
+	zb0001Len := uint32(3)
+	var zb0001Mask uint8 /* 3 bits */
 	_ = zb0001Mask
 	if z.Identity == "" {
 		zb0001Len--
 		zb0001Mask |= 0x2
+	}
+	if z.Servers == nil {
+		zb0001Len--
+		zb0001Mask |= 0x4
 	}
 	// variable map header, size zb0001Len
 	o = append(o, 0x80|uint8(zb0001Len))
@@ -2135,6 +2139,14 @@ func (z welcomeMsg) MarshalMsg(b []byte) (o []byte, err error) {
 			// string "d"
 			o = append(o, 0xa1, 0x64)
 			o = msgp.AppendString(o, z.Identity)
+		}
+		if (zb0001Mask & 0x4) == 0 { // if not omitted
+			// string "s"
+			o = append(o, 0xa1, 0x73)
+			o = msgp.AppendArrayHeader(o, uint32(len(z.Servers)))
+			for za0001 := range z.Servers {
+				o = msgp.AppendString(o, z.Servers[za0001])
+			}
 		}
 	}
 	return
@@ -2174,6 +2186,29 @@ func (z *welcomeMsg) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Identity")
 				return
 			}
+		case "s":
+			var zb0002 uint32
+			zb0002, bts, err = msgp.ReadArrayHeaderBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Servers")
+				return
+			}
+			if zb0002 > z5817a858limitArrays {
+				err = msgp.ErrLimitExceeded
+				return
+			}
+			if cap(z.Servers) >= int(zb0002) {
+				z.Servers = (z.Servers)[:zb0002]
+			} else {
+				z.Servers = make([]string, zb0002)
+			}
+			for za0001 := range z.Servers {
+				z.Servers[za0001], bts, err = msgp.ReadStringBytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Servers", za0001)
+					return
+				}
+			}
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -2187,7 +2222,10 @@ func (z *welcomeMsg) UnmarshalMsg(bts []byte) (o []byte, err error) {
 }
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
-func (z welcomeMsg) Msgsize() (s int) {
-	s = 1 + 2 + msgp.Int64Size + 2 + msgp.StringPrefixSize + len(z.Identity)
+func (z *welcomeMsg) Msgsize() (s int) {
+	s = 1 + 2 + msgp.Int64Size + 2 + msgp.StringPrefixSize + len(z.Identity) + 2 + msgp.ArrayHeaderSize
+	for za0001 := range z.Servers {
+		s += msgp.StringPrefixSize + len(z.Servers[za0001])
+	}
 	return
 }

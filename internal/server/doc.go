@@ -6,8 +6,8 @@
 //
 // # Reads
 //
-// Every read goes through read (read.go): it checks that this server may
-// answer, parks on the finest watch keys the query has until the result's
+// Whoever calls has made sure that the state is new enough for a consistent
+// answer (Cluster.CheckRead). Every read goes through read (read.go): it parks on the finest watch keys the query has until the result's
 // index is greater than the caller's, and returns the value with its api.Meta.
 // What a read returns is shared with the store and must not be changed.
 //

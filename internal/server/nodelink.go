@@ -27,6 +27,11 @@ func (s *Server) RegisterNode(ctx context.Context, node *api.Node, introduction 
 	if err := checkNode(node); err != nil {
 		return 0, err
 	}
+	// What the node was told by another server must be known here as well, or
+	// what it reports would be passed over.
+	if err := s.cfg.Cluster.CheckRead(ctx, false); err != nil {
+		return 0, err
+	}
 	snap := s.store.Snapshot()
 	old := snap.Node(node.ID)
 	n := node.Copy()

@@ -27,9 +27,6 @@ func read[T any](ctx context.Context, s *Server, opts api.ListOptions, keys []st
 	if err := s.checkRegion(opts.Region); err != nil {
 		return out, api.Meta{}, err
 	}
-	if err := s.cfg.Cluster.CheckRead(ctx, opts.Stale); err != nil {
-		return out, api.Meta{}, err
-	}
 	waiting := ctx
 	if opts.Index > 0 {
 		wait := opts.Wait

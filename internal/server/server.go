@@ -36,10 +36,15 @@ type Config struct {
 
 // Cluster is what the use cases need to know of the servers.
 type Cluster interface {
-	// CheckRead returns nil when this server may answer a read: any server for
-	// a stale one, otherwise the leader that has applied everything committed
-	// before. It returns api.ErrNotLeader or another api.Error if not.
+	// CheckRead returns when this server may answer a read: at once for a stale
+	// one, otherwise when its state holds every write that was acknowledged
+	// before the call. It returns api.ErrNotLeader or another api.Error if that
+	// can't be.
 	CheckRead(ctx context.Context, stale bool) error
+	// RemoveServer takes a server out of the log, Transfer hands leadership to
+	// one. They are for the leader.
+	RemoveServer(ctx context.Context, id string) error
+	Transfer(ctx context.Context, id string) error
 	// Leader returns the RPC address of the leader, "" when there is none.
 	Leader() string
 	// LastContact is how long ago this server heard of its leader; 0 on the
@@ -108,7 +113,7 @@ func (s *Server) propose(ctx context.Context, cmd store.Command) (store.Result, 
 // checkRegion refuses requests for another region.
 func (s *Server) checkRegion(region string) error {
 	if region != "" && region != s.cfg.Region {
-		return api.Errorf(api.CodeInvalid, "No path to region %q: this agent knows only %q", region, s.cfg.Region)
+		return api.Errorf(api.CodeInvalid, "No path to region %q: this agent is of %q", region, s.cfg.Region)
 	}
 	return nil
 }

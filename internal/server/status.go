@@ -32,27 +32,43 @@ func (s *Server) Authorize(ctx context.Context, token string, c api.Capability) 
 	return s.authorize(ctx, token, c, "")
 }
 
+// raftServer finds a server of the log by address or by ID.
+func (s *Server) raftServer(address, id string) (*api.RaftServer, error) {
+	if (address == "") == (id == "") {
+		return nil, api.Errorf(api.CodeInvalid, "give either id or address of a server")
+	}
+	for _, p := range s.cfg.Cluster.Servers() {
+		if p.ID == id || p.Address == address {
+			return p, nil
+		}
+	}
+	if id != "" {
+		return nil, api.Errorf(api.CodeNotFound, "id %q was not found in the Raft configuration", id)
+	}
+	return nil, api.Errorf(api.CodeNotFound, "address %q was not found in the Raft configuration", address)
+}
+
 // RemoveRaftPeer takes a server, by address or by ID, out of the log. The last
 // one can't go.
 func (s *Server) RemoveRaftPeer(ctx context.Context, token, address, id string) error {
 	if err := s.authorize(ctx, token, api.CapManagement, ""); err != nil {
 		return err
 	}
-	if (address == "") == (id == "") {
-		return api.Errorf(api.CodeInvalid, "give either id or address: the server to remove")
+	p, err := s.raftServer(address, id)
+	if err != nil {
+		return err
 	}
-	servers := s.cfg.Cluster.Servers()
-	for _, p := range servers {
-		if p.ID != id && p.Address != address {
-			continue
-		}
-		if len(servers) == 1 {
-			return api.Errorf(api.CodeInvalid, "server %s is the only one: without it there is no log", p.ID)
-		}
-		return api.Errorf(api.CodeUnsupported, "server %s can't be removed: this version has one server per region", p.ID)
+	return s.cfg.Cluster.RemoveServer(ctx, p.ID)
+}
+
+// TransferLeadership makes a server, by address or by ID, the leader.
+func (s *Server) TransferLeadership(ctx context.Context, token, address, id string) error {
+	if err := s.authorize(ctx, token, api.CapManagement, ""); err != nil {
+		return err
 	}
-	if id != "" {
-		return api.Errorf(api.CodeNotFound, "id %q was not found in the Raft configuration", id)
+	p, err := s.raftServer(address, id)
+	if err != nil {
+		return err
 	}
-	return api.Errorf(api.CodeNotFound, "address %q was not found in the Raft configuration", address)
+	return s.cfg.Cluster.Transfer(ctx, p.ID)
 }

@@ -60,6 +60,7 @@ var commands = []struct {
 	{"RetireRootKey", func() Command { return new(RetireRootKey) }},
 	{"DeleteService", func() Command { return new(DeleteService) }},
 	{"LaunchJob", func() Command { return new(LaunchJob) }},
+	{"WrapRootKey", func() Command { return new(WrapRootKey) }},
 	{"DeleteRootKey", func() Command { return new(DeleteRootKey) }},
 }
 

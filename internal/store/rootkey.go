@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/drover-org/drover/api"
@@ -136,6 +137,39 @@ func (c *ActivateRootKey) apply(t *tx) (any, error) {
 	keys := t.retired(false, c.Now)
 	keys[i] = t.changedRootKey(k)
 	keys[i].State = api.RootKeyActive
+	t.setRootKeys(keys)
+	return nil, nil
+}
+
+// WrapRootKey adds forms of a root key that are wrapped for further servers, by
+// the IDs of their server keys.
+type WrapRootKey struct {
+	KeyID   string
+	Wrapped map[string][]byte
+}
+
+// maxWrapped bounds the servers that a root key is wrapped for, those that
+// went included.
+const maxWrapped = 64
+
+func (c *WrapRootKey) apply(t *tx) (any, error) {
+	i, k := t.rootKey(c.KeyID)
+	if k == nil {
+		return nil, nil // removed meanwhile
+	}
+	next := t.changedRootKey(k)
+	next.Wrapped = maps.Clone(k.Wrapped)
+	if next.Wrapped == nil {
+		next.Wrapped = map[string][]byte{}
+	}
+	for server, wrapped := range c.Wrapped {
+		if next.Wrapped[server] == nil && len(next.Wrapped) >= maxWrapped {
+			return nil, api.Errorf(api.CodeLimited, "root key %s is wrapped for %d servers already: rotate the keyring", c.KeyID, maxWrapped)
+		}
+		next.Wrapped[server] = wrapped
+	}
+	keys := slices.Clone(t.rootKeys)
+	keys[i] = next
 	t.setRootKeys(keys)
 	return nil, nil
 }

@@ -403,7 +403,7 @@ func TestStatusTable(t *testing.T) {
 			t.Errorf("%s: status %d, back %s", code, code.Status(), api.CodeOfStatus(status))
 		}
 	}
-	if api.CodeNotLeader.Status() != 503 || api.CodeOfStatus(200) != "" || api.CodeOfStatus(418) != api.CodeInvalid || api.CodeOfStatus(502) != api.CodeInternal {
+	if api.CodeNotLeader.Status() != 500 || api.CodeOfStatus(200) != "" || api.CodeOfStatus(418) != api.CodeInvalid || api.CodeOfStatus(502) != api.CodeInternal {
 		t.Error("the rest of the table is wrong")
 	}
 }

@@ -14,6 +14,9 @@ import (
 type Maker interface {
 	// NewKey makes a root key wrapped for the servers of the region.
 	NewKey(id, signing string) (*api.WrappedRootKey, error)
+	// Rewrap returns the forms of a key for the servers of the region that it
+	// is not yet wrapped for; none when it is for all.
+	Rewrap(row *api.WrappedRootKey) (map[string][]byte, error)
 	// Err tells why this server can't use a root key, or nil.
 	Err() error
 }
@@ -26,6 +29,7 @@ type Config struct {
 	Log        *slog.Logger
 	Now        func() time.Time
 	NewID      func() string
+	Joined     func() <-chan struct{}                                          // closed when there are further servers; nil: never
 	Reseal     func(context.Context, *store.ACLToken) (*store.ACLToken, error) // by the active key
 	Interval   time.Duration                                                   // between looks for old keys that nothing uses any more
 	Thresholds Thresholds
@@ -47,6 +51,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 		k.cfg.Log.Error("this server can't use every root key: what they sealed is out of reach until its server key is back", "error", err)
 	}
 	for ctx.Err() == nil {
+		var joined <-chan struct{}
+		if k.cfg.Joined != nil {
+			joined = k.cfg.Joined()
+		}
+		if err := k.rewrap(ctx); err != nil && ctx.Err() == nil {
+			k.cfg.Log.Error("root keys can't be wrapped for another server", "error", err, "retry", k.cfg.Interval)
+		}
 		w := k.cfg.Store.Watch(store.KeyRootKeys())
 		todo, next := decide(k.cfg.Store.Snapshot(), k.cfg.Now(), k.cfg.Thresholds)
 		if todo != (step{}) {
@@ -68,11 +79,33 @@ func (k *Keeper) Run(ctx context.Context) error {
 			w.Close()
 		case <-w.C():
 			timer.Stop()
+		case <-joined:
+			timer.Stop()
+			w.Close()
 		case <-ctx.Done():
 			timer.Stop()
 			w.Close()
 			return nil
 		}
+	}
+	return nil
+}
+
+// rewrap gives every root key to every server.
+func (k *Keeper) rewrap(ctx context.Context) error {
+	rows, _ := k.cfg.Store.Snapshot().RootKeys()
+	for _, row := range rows {
+		wrapped, err := k.cfg.Maker.Rewrap(row)
+		if err != nil {
+			return err
+		}
+		if len(wrapped) == 0 {
+			continue
+		}
+		if _, err := k.cfg.Proposer.Propose(ctx, &store.WrapRootKey{KeyID: row.KeyID, Wrapped: wrapped}); err != nil {
+			return err
+		}
+		k.cfg.Log.Info("a root key is wrapped for further servers", "key", row.KeyID, "servers", len(wrapped))
 	}
 	return nil
 }

@@ -19,7 +19,8 @@ type maker struct{ now func() time.Time }
 func (m maker) NewKey(id, signing string) (*api.WrappedRootKey, error) {
 	return &api.WrappedRootKey{RootKey: api.RootKey{KeyID: id, SigningAlgorithm: signing, CreateTime: m.now().UnixNano()}}, nil
 }
-func (maker) Err() error { return nil }
+func (maker) Rewrap(*api.WrappedRootKey) (map[string][]byte, error) { return nil, nil }
+func (maker) Err() error                                            { return nil }
 
 var start = time.Date(2026, 11, 24, 20, 0, 0, 0, time.UTC)
 
