@@ -186,10 +186,9 @@ func TestServersLoseNoWriteAndNoTask(t *testing.T) {
 	until(t, "tasks to run", func() bool { return len(runningAllocs(f.servers[0], "tasks")) == 3 })
 	before := runningAllocs(f.servers[1], "tasks")
 	for _, s := range f.servers { // their logs through any server, whoever has the node
-		log := s.read("/v1/client/fs/logs/" + before[0] + "?task=t&type=stdout&plain=true")
-		if string(log) != "started\n" {
-			t.Fatalf("log %q", log)
-		}
+		until(t, "the log of a task", func() bool {
+			return string(s.read("/v1/client/fs/logs/"+before[0]+"?task=t&type=stdout&plain=true")) == "started\n"
+		})
 	}
 
 	const writers, kills = 4, 3
