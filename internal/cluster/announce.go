@@ -77,8 +77,7 @@ func (a *announcer) tell(s raft.Server, f *follower) {
 				ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(a.cluster.storage.id),
 				Addr: a.transport.EncodePeer(a.cluster.storage.id, a.transport.LocalAddr()),
 			},
-			Term: term, Leader: a.transport.EncodePeer(a.cluster.storage.id, a.transport.LocalAddr()),
-			PrevLogEntry: index, PrevLogTerm: term, LeaderCommitIndex: index,
+			Term: term, PrevLogEntry: index, PrevLogTerm: term, LeaderCommitIndex: index,
 		}
 		err := a.transport.AppendEntries(s.ID, s.Address, req, new(raft.AppendEntriesResponse))
 		a.mu.Lock()
