@@ -323,8 +323,7 @@ func (g *Gossip) Leave() error {
 	return s.Leave()
 }
 
-// Members lists the servers of all regions by name, this one included. Before
-// gossip has begun that is this one.
+// Members lists the servers of all regions: this one, then the others by name.
 func (g *Gossip) Members() []*api.AgentMember {
 	g.mu.Lock()
 	s := g.serf
@@ -340,7 +339,15 @@ func (g *Gossip) Members() []*api.AgentMember {
 			DelegateMin: m.DelegateMin, DelegateMax: m.DelegateMax, DelegateCur: m.DelegateCur,
 		})
 	}
-	slices.SortFunc(out, func(a, b *api.AgentMember) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b *api.AgentMember) int {
+		switch g.cfg.Name {
+		case a.Name:
+			return -1
+		case b.Name:
+			return 1
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
 	return out
 }
 

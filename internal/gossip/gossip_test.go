@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -73,6 +74,7 @@ func statuses(list []*api.AgentMember) string {
 	for _, m := range list {
 		out = append(out, m.Name+" "+m.Status)
 	}
+	slices.Sort(out)
 	return strings.Join(out, ", ")
 }
 
@@ -89,6 +91,9 @@ func TestServersFindEachOther(t *testing.T) {
 	}
 	for _, g := range []*running{a, b, c} {
 		g.await(t, "three members", func() bool { return statuses(g.Members()) == "a alive, b alive, c alive" })
+	}
+	if first := c.Members()[0].Name; first != "c" {
+		t.Errorf("%s comes first in the list of c", first)
 	}
 	if n, err := a.Join(t.Context(), []string{"127.0.0.1:1"}); n != 0 || err == nil {
 		t.Fatal("joined nobody", n, err)
