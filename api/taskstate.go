@@ -68,6 +68,7 @@ const (
 	EventSkippingShutdownDelay  = "Skipping shutdown delay"
 	EventDiskResourcesExceeded  = "Disk Resources Exceeded"
 	EventBuildingTaskDirectory  = "Building Task Directory"
+	EventAllocUnhealthy         = "Alloc Unhealthy"
 	EventPluginUnhealthy        = "Plugin became unhealthy"
 	EventPluginHealthy          = "Plugin became healthy"
 )

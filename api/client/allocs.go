@@ -92,6 +92,13 @@ func (a Allocs) Stats(ctx context.Context, id string) (*api.AllocResourceUsage, 
 	return out, err
 }
 
+// Checks returns what the node knows of an allocation's checks, by ID.
+func (a Allocs) Checks(ctx context.Context, id string) (map[string]*api.CheckResult, error) {
+	var out map[string]*api.CheckResult
+	_, err := a.c.call(ctx, http.MethodGet, nodeAllocPath(id, "checks"), nil, nil, &out)
+	return out, err
+}
+
 // Collect asks the node to forget an allocation that has ended.
 func (a Allocs) Collect(ctx context.Context, id string) error {
 	_, err := a.c.call(ctx, http.MethodGet, nodeAllocPath(id, "gc"), nil, nil, nil)

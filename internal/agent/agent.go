@@ -135,6 +135,7 @@ type Agent struct {
 
 	driversKnown chan struct{} // closed after the first look at every driver
 	wake         chan struct{} // of size 1: there is something pending
+	probes       chan struct{} // a place for each check that asks at a time
 
 	mu        sync.RWMutex // guards what follows
 	runners   map[string]*runner
@@ -152,7 +153,7 @@ type Agent struct {
 func New(c Config) (*Agent, error) {
 	c.setDefaults()
 	a := &Agent{
-		cfg: c, log: c.Log, runners: map[string]*runner{}, collected: map[string]*api.AllocUpdate{},
+		cfg: c, log: c.Log, runners: map[string]*runner{}, probes: make(chan struct{}, maxProbes), collected: map[string]*api.AllocUpdate{},
 		drivers: map[string]*api.DriverInfo{}, driversKnown: make(chan struct{}), wake: make(chan struct{}, 1),
 		began: c.Now(), settled: make(chan struct{}), closing: make(chan struct{}), open: map[*session]context.CancelCauseFunc{}, streams: newSemaphore(c.MaxStreams), copies: newSemaphore(maxCopies),
 	}

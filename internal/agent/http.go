@@ -25,7 +25,7 @@ func (a *Agent) newHandler() http.Handler {
 		{Methods: "GET", Pattern: alloc + "copy", Raw: raw(a.copyOut)},
 		{Methods: "PUT POST", Pattern: alloc + "copy", Do: a.copyIn},
 		{Methods: "GET", Pattern: alloc + "stats", Do: a.allocStats},
-		{Methods: "GET", Pattern: alloc + "checks", Do: a.checks},
+		{Methods: "GET", Pattern: alloc + "checks", Do: a.checkResults},
 		{Methods: "PUT POST", Pattern: alloc + "signal", Do: a.signal},
 		{Methods: "PUT POST", Pattern: alloc + "restart", Do: a.restart},
 		{Methods: "GET PUT POST", Pattern: alloc + "gc", Do: a.collectAlloc},
@@ -79,13 +79,6 @@ func (r *runner) lookUp(name string) (*task.Task, error) {
 		return t, nil
 	}
 	return nil, api.Errorf(api.CodeInvalid, "unknown task name %q: allocation %s has %s", name, r.id, strings.Join(r.taskNames(), ", "))
-}
-
-func (a *Agent) checks(r *http.Request) (any, error) {
-	if _, err := a.find(r.PathValue("id")); err != nil {
-		return nil, err
-	}
-	return struct{}{}, nil
 }
 
 func (a *Agent) signal(r *http.Request) (any, error) {

@@ -47,8 +47,9 @@ func (l *loop) turn() time.Time {
 		r.inherit()
 		l.act(order(views, stop || l.overdue != "", now), want, stop)
 	}
+	serving := l.serve(want, views)
 	healthAt := l.judge(want, views, now)
-	l.report(want, views)
+	l.report(want, views, serving)
 	l.save()
 	return earliest(delayEnds, overdueAt, healthAt)
 }
@@ -142,9 +143,13 @@ func (l *loop) judge(want *api.Allocation, views []view, now time.Time) time.Tim
 	if h == nil || l.decided != nil || want.ServerTerminal() {
 		return time.Time{}
 	}
-	healthy, again := h.judge(views, now)
+	checks := l.r.checkViews()
+	healthy, again := h.judge(views, checks, now)
 	if healthy != nil {
 		l.decided, l.at = healthy, now
+		if !*healthy && !anyFailed(views) {
+			l.unhealthy(ill(h.mode, views, checks, h.min))
+		}
 	}
 	return again
 }
@@ -152,7 +157,7 @@ func (l *loop) judge(want *api.Allocation, views []view, now time.Time) time.Tim
 // report tells servers what changed since the last report. A first one that
 // would only say that the allocation was received is left out: the next comes
 // in no time.
-func (l *loop) report(want *api.Allocation, views []view) {
+func (l *loop) report(want *api.Allocation, views []view, serving []*api.AllocService) {
 	r := l.r
 	u := &api.AllocUpdate{ID: r.id, TaskStates: make(map[string]*api.TaskState, len(views))}
 	u.ClientStatus, u.ClientDescription = status(views)
@@ -176,7 +181,7 @@ func (l *loop) report(want *api.Allocation, views []view) {
 	if r.broken != nil {
 		u.ClientDescription = r.broken.Error()
 	}
-	u.Services = l.serves(want, views)
+	u.Services = serving
 	if l.decided != nil {
 		u.DeploymentHealthy, u.HealthTimestamp = l.decided, l.at
 	}

@@ -145,7 +145,7 @@ func TestHealth(t *testing.T) {
 		"manual":          {&health{mode: "manual"}, []view{mk("a", "main", 'f')}, at(time.Hour), nil, time.Time{}},
 		"healthy at last": {h, running, at(2 * time.Minute), ptr(true), time.Time{}},
 	} {
-		got, again := c.h.judge(c.tasks, c.now)
+		got, again := c.h.judge(c.tasks, nil, c.now)
 		if diff := cmp.Diff(c.want, got); diff != "" || !again.Equal(c.again) {
 			t.Errorf("%s: %s, again %v, want %v", name, diff, again, c.again)
 		}
@@ -204,5 +204,46 @@ func TestFilterEnv(t *testing.T) {
 	want := map[string]string{"HOME": "/root", "EQ": "a=b", "PATH": defaultPath}
 	if diff := cmp.Diff(want, env); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A rollout waits for the checks besides the tasks, and says which one fails.
+func TestHealthByChecks(t *testing.T) {
+	start := time.Unix(1_700_000_000, 0)
+	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
+	tasks := []view{{name: "main", state: &api.TaskState{State: api.TaskStateRunning, StartedAt: at(0)}}}
+	good := checkView{name: "a", service: "s", healthy: true, since: at(3), asked: true}
+	bad := checkView{name: "b", service: "s", since: at(1), asked: true, output: "refused"}
+	silent := checkView{name: "c", service: "s"}
+	for _, c := range []struct {
+		name, mode string
+		checks     []checkView
+		now        int
+		want       string
+		again      int
+	}{
+		{"no checks", "checks", nil, 5, "healthy", 0},
+		{"not for long enough", "", []checkView{good}, 5, "open", 8},
+		{"for long enough", "checks", []checkView{good}, 8, "healthy", 0},
+		{"one fails", "checks", []checkView{good, bad}, 8, "open", 20},
+		{"deadline", "checks", []checkView{good, bad}, 20, `check "b" of service "s" fails at the healthy deadline: refused`, 0},
+		{"no answer", "checks", []checkView{good, silent}, 20, `check "c" of service "s" has not answered by the healthy deadline`, 0},
+		{"too late", "checks", []checkView{{healthy: true, since: at(18)}}, 20, "not healthy for the minimum of 5s by the healthy deadline", 0},
+		{"tasks only", "task_states", []checkView{bad}, 8, "healthy", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHealth(c.mode, new(api.Duration(5*time.Second)), new(api.Duration(20*time.Second)), start)
+			healthy, again := h.judge(tasks, c.checks, at(c.now))
+			got := "open"
+			switch {
+			case healthy != nil && *healthy:
+				got = "healthy"
+			case healthy != nil:
+				got = ill(h.mode, tasks, c.checks, h.min)
+			}
+			if want := at(c.again); got != c.want || !again.IsZero() && !again.Equal(want) || again.IsZero() != (c.again == 0) {
+				t.Errorf("%s, again at %s", got, again)
+			}
+		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/agent/allocdir"
+	"github.com/drover-org/drover/internal/agent/check"
 	"github.com/drover-org/drover/internal/agent/localdb"
 	"github.com/drover-org/drover/internal/agent/task"
 )
@@ -30,6 +31,7 @@ type runner struct {
 	wake     chan struct{}                  // of size 1
 	done     chan struct{}                  // closed: the loop has ended
 	dead     chan struct{}                  // closed: all tasks have ended
+	checks   *check.Set
 
 	mu      sync.Mutex // guards what follows
 	want    *api.Allocation
@@ -42,6 +44,7 @@ type runner struct {
 	gone    bool  // servers deleted it: remove everything
 	collect bool  // remove it from this node once it has ended
 	again   *rerun
+	specs   []*check.Spec // of all checks of the services
 	endedAt time.Time
 }
 
@@ -62,6 +65,7 @@ func newRunner(a *Agent, alloc *api.Allocation, restored map[string]*localdb.Tas
 		wake: make(chan struct{}, 1), done: make(chan struct{}), dead: make(chan struct{}),
 		tasks: map[string]*task.Task{}, changed: make(chan struct{}),
 	}
+	r.checks = r.newChecks()
 	// A directory that exists although the allocation is new means that the
 	// database was lost; its tasks may run.
 	if restored == nil && dir.Exists() {
@@ -112,6 +116,7 @@ func (r *runner) nudge() {
 func (r *runner) run(ctx context.Context) {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
+	defer r.checks.Close()
 	if err := r.setUp(); err != nil {
 		r.fail(err)
 	} else {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/agent/check"
 	"github.com/drover-org/drover/internal/agent/task"
 )
 
@@ -15,6 +16,8 @@ import (
 type offer struct {
 	task    string // empty: it is the group's
 	service *api.AllocService
+	checks  []*check.Spec
+	scripts map[string]string // by ID of a check that runs a script, the task it runs in
 }
 
 // offers are the services of an allocation, made once for each version of the
@@ -26,21 +29,32 @@ type offers struct {
 	failed   string // what the log was told already
 }
 
-// serves returns what the allocation serves now.
-func (l *loop) serves(want *api.Allocation, views []view) []*api.AllocService {
+// serve brings the checks of the allocation in line with what it serves now,
+// which it returns.
+func (l *loop) serve(want *api.Allocation, views []view) (list []*api.AllocService) {
 	l.r.mu.Lock()
 	ending := want.ServerTerminal() || l.r.gone || l.overdue != ""
 	l.r.mu.Unlock()
-	if ending || !hasServices(want.Group()) {
+	if !hasServices(want.Group()) {
 		return nil
 	}
+	for i := range views { // some are about to be killed since this turn began
+		views[i].serving = views[i].serving && l.r.task(views[i].name).Serving()
+	}
+	var checks []*check.Spec
 	up := servingTasks(views)
-	var list []*api.AllocService
 	for _, o := range l.offered(want, views) {
-		if up[o.task] {
-			list = append(list, o.service)
+		if ending || !up[o.task] {
+			continue
+		}
+		list = append(list, o.service)
+		for _, c := range o.checks {
+			if in := o.scripts[c.ID]; in == "" || up[in] {
+				checks = append(checks, c)
+			}
 		}
 	}
+	l.r.checks.Sync(l.ctx, checks)
 	return list
 }
 
@@ -81,7 +95,7 @@ func (l *loop) offered(want *api.Allocation, views []view) []offer {
 	if l.offers.of == want && maps.Equal(l.offers.networks, networks) {
 		return l.offers.list
 	}
-	res := resolver{alloc: want, node: l.r.a.node.Load(), networks: networks}
+	res := resolver{alloc: want, node: l.r.a.node.Load(), networks: networks, exec: l.r.script}
 	list := res.services("", want.Group().Services, task.GroupExpander(want, res.node, l.r.a.cfg.Region, l.r.dir))
 	for _, spec := range want.Group().Tasks {
 		if len(spec.Services) > 0 {
@@ -92,6 +106,13 @@ func (l *loop) offered(want *api.Allocation, views []view) []offer {
 		l.r.log.Warn("a service can't be registered", "reason", res.failed)
 	}
 	l.offers = offers{of: want, networks: networks, list: list, failed: res.failed}
+	var specs []*check.Spec
+	for _, o := range list {
+		specs = append(specs, o.checks...)
+	}
+	l.r.mu.Lock()
+	l.r.specs = specs
+	l.r.mu.Unlock()
 	return list
 }
 
@@ -100,7 +121,8 @@ type resolver struct {
 	alloc    *api.Allocation
 	node     *api.Node
 	networks map[string]*api.AllocNetworkStatus // by task, values may be nil
-	failed   string                             // why a service has no address, if one has none
+	exec     func(task string) check.Exec
+	failed   string // why a service has no address, if one has none
 }
 
 // services resolves the services of a task, or with an empty name of the group.
@@ -124,10 +146,14 @@ func (r *resolver) services(owner string, specs []*api.Service, expand func(stri
 		if owner == "" {
 			idOwner = "group-" + r.alloc.TaskGroup
 		}
-		list = append(list, offer{task: owner, service: &api.AllocService{
+		o := offer{task: owner, scripts: map[string]string{}, service: &api.AllocService{
 			ID: api.RegistrationID(r.alloc.ID, idOwner, name, label), Name: name,
 			Tags: expandAll(s.Tags, expand), CanaryTags: expandAll(s.CanaryTags, expand), Address: address, Port: port,
-		}})
+		}}
+		for i := range s.Checks {
+			r.check(&o, s, i, in, expand)
+		}
+		list = append(list, o)
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/drover-org/drover/api"
@@ -33,7 +34,7 @@ func status(tasks []view) (status, description string) {
 
 // health is the state of an allocation in its deployment or migration.
 type health struct {
-	mode     string // manual decides nothing; others watch the tasks
+	mode     string // manual decides nothing; others watch the tasks, and checks those of services as well
 	min      time.Duration
 	deadline time.Time // zero: none
 }
@@ -54,7 +55,7 @@ func healthOf(a *api.Allocation, at time.Time) *health {
 }
 
 func newHealth(mode string, least, deadline *api.Duration, at time.Time) *health {
-	h := &health{mode: mode}
+	h := &health{mode: cmp.Or(mode, api.HealthCheckChecks)}
 	if least != nil {
 		h.min = least.D()
 	}
@@ -67,8 +68,8 @@ func newHealth(mode string, least, deadline *api.Duration, at time.Time) *health
 // judge returns whether the allocation is healthy, nil while that is open, and
 // when to ask again at the latest, zero for at the next change. Tasks are
 // healthy when all that should run have done so for the minimum time without a
-// restart.
-func (h *health) judge(tasks []view, now time.Time) (healthy *bool, again time.Time) {
+// restart, and checks when they have all been well for as long.
+func (h *health) judge(tasks []view, checks []checkView, now time.Time) (healthy *bool, again time.Time) {
 	if h.mode == "manual" {
 		return nil, time.Time{}
 	}
@@ -89,6 +90,14 @@ func (h *health) judge(tasks []view, now time.Time) (healthy *bool, again time.T
 			since = v.state.StartedAt
 		}
 	}
+	if h.mode == api.HealthCheckChecks {
+		for i := range checks {
+			all = all && checks[i].healthy
+			if checks[i].since.After(since) {
+				since = checks[i].since
+			}
+		}
+	}
 	var ripe time.Time
 	if all {
 		if ripe = since.Add(h.min); !now.Before(ripe) {
@@ -99,6 +108,16 @@ func (h *health) judge(tasks []view, now time.Time) (healthy *bool, again time.T
 		return &no, time.Time{}
 	}
 	return nil, earliest(ripe, h.deadline)
+}
+
+// anyFailed reports whether a task has failed for good.
+func anyFailed(tasks []view) bool {
+	for i := range tasks {
+		if tasks[i].dead() && tasks[i].state.Failed {
+			return true
+		}
+	}
+	return false
 }
 
 // earliest returns the first of the times that are not zero, or zero.

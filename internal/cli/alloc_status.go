@@ -63,6 +63,7 @@ func runAllocStatus(ctx context.Context, e *env, o *allocStatusOptions, args []s
 		e.taskStatus(a, task, usage, o)
 	}
 	e.portTable(a)
+	e.showChecks(ctx, a)
 	if o.verbose && a.Metrics != nil {
 		e.heading("Placement")
 		e.say("%s evaluated, %d filtered, %d exhausted, in %s", plural(a.Metrics.NodesEvaluated, "node"),

@@ -16,6 +16,7 @@ var groups = []struct {
 }{
 	{"Jobs", "job"},
 	{"Allocations", "alloc"},
+	{"Services", "service"},
 	{"Evaluations and deployments", "eval deployment"},
 	{"Cluster", "agent node server status monitor system operator events"},
 	{"Security", "login acl audit tls"},

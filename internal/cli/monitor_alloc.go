@@ -86,8 +86,11 @@ func (m *monitor) tellEvents(ctx context.Context, a *api.AllocListStub, task str
 func failing(ev *api.TaskEvent) bool {
 	switch ev.Type {
 	case api.EventDriverFailure, api.EventSetupFailure, api.EventFailedValidation, api.EventFailedArtifactDownload,
-		api.EventNotRestarting, api.EventHookFailed, api.EventFailedRestoring, api.EventSiblingFailed, api.EventDiskResourcesExceeded:
+		api.EventNotRestarting, api.EventHookFailed, api.EventFailedRestoring, api.EventSiblingFailed, api.EventDiskResourcesExceeded,
+		api.EventAllocUnhealthy:
 		return true
+	case api.EventRestartSignaled:
+		return strings.HasPrefix(ev.Details[api.DetailRestartReason], "check_restart:")
 	case api.EventTerminated:
 		d := ev.Details
 		code, sig := d[api.DetailExitCode], d[api.DetailSignal]

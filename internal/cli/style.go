@@ -81,7 +81,7 @@ func (s style) hue(n int, t string) string { return s.paint(hues[n%len(hues)], t
 // state paints a status by what it means to an operator.
 func (s style) state(status string) string {
 	switch status {
-	case "running", "complete", "successful", "ready", "alive", "healthy", "eligible", "true":
+	case "running", "complete", "successful", "success", "ready", "alive", "healthy", "eligible", "true":
 		return s.green(status)
 	case "pending", "blocked", "paused", "unknown", "initializing", "ineligible", "queued", "disconnected", "canceled", "cancelled":
 		return s.yellow(status)

@@ -53,8 +53,26 @@ func (t *Task) Destroy(ctx context.Context) error {
 }
 
 type restart struct {
-	reason string
-	done   chan error // of size 1
+	reason  string
+	failing bool       // it counts as a failure, under the restart policy
+	done    chan error // of size 1
+}
+
+// RestartFailing ends a process that runs but does not work. What follows is
+// decided by the restart policy, as after an end with an error. It does not
+// wait, and does nothing when the task is being restarted already.
+func (t *Task) RestartFailing(reason string) {
+	if t.Serving() {
+		select {
+		case t.restart <- &restart{reason: reason, failing: true, done: make(chan error, 1)}:
+		default:
+		}
+	}
+}
+
+// Note adds an event that somebody else has to tell of the task.
+func (t *Task) Note(e *api.TaskEvent) {
+	t.change(func(s *api.TaskState) { appendEvent(s, e) })
 }
 
 // Restart ends the process and starts another, whatever the restart policy

@@ -110,6 +110,10 @@ func (t *Task) doRestart(ctx context.Context, task driver.Task, exits <-chan exi
 		return t.dieUnstarted(), 0
 	default:
 	}
+	if r.failing {
+		r.done <- nil
+		return t.conclude(outcome{})
+	}
 	t.change(func(s *api.TaskState) { restarting(s, t.cfg.Now(), 0, r.reason) })
 	r.done <- nil
 	return preparing, 0
