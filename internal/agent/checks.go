@@ -86,7 +86,7 @@ func (r *runner) script(name string) check.Exec {
 		if t == nil {
 			return 0, fmt.Errorf("there is no task %q", name)
 		}
-		res, err := t.Exec(ctx, &driver.ExecOptions{Command: command, Stdin: strings.NewReader(""), Stdout: out, Stderr: out})
+		res, err := t.Exec(ctx, &driver.ExecOptions{Command: command, Stdout: out, Stderr: out})
 		if err != nil {
 			return 0, err
 		}

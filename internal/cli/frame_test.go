@@ -106,7 +106,7 @@ func TestCompletion(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"al":                 "alloc",
-		"alloc ":             "cp exec fs list logs port-forward restart signal status stop why",
+		"alloc ":             "checks cp exec fs list logs port-forward restart signal status stop why",
 		"job sc":             "scale",
 		"alloc stop -no-sh":  "-no-shutdown-delay",
 		"alloc stop --no-sh": "--no-shutdown-delay",
