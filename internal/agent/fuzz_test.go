@@ -24,7 +24,7 @@ func FuzzLogOffsets(f *testing.F) {
 	f.Add([]byte{10, 10}, int64(1<<62), false, uint8(7))
 	f.Fuzz(func(t *testing.T, sizes []byte, offset int64, fromEnd bool, chunk uint8) {
 		if len(sizes) > 8 || offset < 0 {
-			t.Skip()
+			return
 		}
 		parent, id := t.TempDir(), api.NewID()
 		tree, err := allocdir.NewTree(parent)
