@@ -80,6 +80,9 @@ func (as *agents) killAll() {
 			<-a.ended
 		}
 	}
+	for _, p := range processes(as.work) { // tasks and supervisors that outlive their agent
+		_ = syscall.Kill(p.pid, syscall.SIGKILL)
+	}
 }
 
 func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {
