@@ -74,11 +74,15 @@ func (j *Job) Instance(id string) *Job {
 	return &c
 }
 
-// CheckDispatch reports whether a parameterized job takes such a dispatch. The
-// error names the field, its value and the remedy.
+// CheckDispatch reports why a job can't be dispatched so, or nil. The error
+// names the field, its value and the remedy.
 func (j *Job) CheckDispatch(payload []byte, meta map[string]string) error {
 	p := j.ParameterizedJob
 	switch {
+	case !j.IsParameterized():
+		return Errorf(CodeInvalid, "job %q is not parameterized: it can't be dispatched", j.ID)
+	case j.Stop:
+		return Errorf(CodeInvalid, "job %q is stopped: run it again first", j.ID)
 	case len(payload) > MaxDispatchPayload:
 		return Errorf(CodeInvalid, "Payload: it has %d bytes, at most %d are possible", len(payload), MaxDispatchPayload)
 	case p.Payload == PayloadRequired && len(payload) == 0:

@@ -64,20 +64,7 @@ func runNodeDrain(ctx context.Context, e *env, o *nodeDrainOptions, args []strin
 	if err != nil {
 		return err
 	}
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	var typed string
-	if o.self {
-		typed, err = selfNode(ctx, c)
-	} else {
-		typed, err = one(args, "node")
-	}
-	if err != nil {
-		return err
-	}
-	n, err := e.findNode(ctx, c, typed)
+	c, n, typed, err := e.nodeOrSelf(ctx, args, o.self)
 	if err != nil {
 		return err
 	}

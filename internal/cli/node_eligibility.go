@@ -28,20 +28,7 @@ func runNodeEligibility(ctx context.Context, e *env, o *nodeEligibilityOptions, 
 	if o.enable == o.disable {
 		return usagef("one of -enable and -disable is expected")
 	}
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	var typed string
-	if o.self {
-		typed, err = selfNode(ctx, c)
-	} else {
-		typed, err = one(args, "node")
-	}
-	if err != nil {
-		return err
-	}
-	n, err := e.findNode(ctx, c, typed)
+	c, n, _, err := e.nodeOrSelf(ctx, args, o.self)
 	if err != nil {
 		return err
 	}

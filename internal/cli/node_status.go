@@ -99,6 +99,24 @@ func selfNode(ctx context.Context, c *client.Client) (string, error) {
 	return id, nil
 }
 
+// nodeOrSelf makes a client and finds the node that the arguments name, or with
+// self the agent's own. typed is how it was named.
+func (e *env) nodeOrSelf(ctx context.Context, args []string, self bool) (c *client.Client, n *api.NodeListStub, typed string, err error) {
+	if c, err = e.client(); err != nil {
+		return nil, nil, "", err
+	}
+	if self {
+		typed, err = selfNode(ctx, c)
+	} else {
+		typed, err = one(args, "node")
+	}
+	if err != nil {
+		return nil, nil, "", err
+	}
+	n, err = e.findNode(ctx, c, typed)
+	return c, n, typed, err
+}
+
 func (e *env) nodeFacts(n *api.Node, verbose bool) {
 	f := &facts{}
 	f.add("ID", n.ID)

@@ -89,19 +89,6 @@ func warned(value any, index uint64, unknown, warnings []string) *web.Reply {
 	return reply
 }
 
-// checkPathID settles an ID that path and body may both have.
-func checkPathID(r *http.Request, field string, id *string) error {
-	inPath := r.PathValue("id")
-	switch {
-	case inPath == "":
-	case *id == "":
-		*id = inPath
-	case *id != inPath:
-		return api.Errorf(api.CodeInvalid, "%s is %q, but the path names %q", field, *id, inPath)
-	}
-	return nil
-}
-
 func (a *routes) bootstrapACL(r *http.Request) (any, error) {
 	var body api.ACLBootstrapRequest
 	unknown, err := web.DecodeOptional(r, &body)

@@ -30,16 +30,6 @@ func (a *routes) listDeployments(r *http.Request) (any, error) {
 	return answer(web.List[*api.Deployment]{Items: seq}, meta, err)
 }
 
-// deploymentID checks that a body, where it names a deployment, names the
-// path's.
-func deploymentID(r *http.Request, body string) (string, error) {
-	id := r.PathValue("id")
-	if body != "" && body != id {
-		return "", api.Errorf(api.CodeInvalid, "DeploymentID is %q, but the path names %q", body, id)
-	}
-	return id, nil
-}
-
 func deploymentAnswer(res *api.DeploymentUpdateResponse, unknown []string, err error) (any, error) {
 	if err != nil {
 		return nil, err
@@ -56,11 +46,10 @@ func (a *routes) pauseDeployment(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := deploymentID(r, body.DeploymentID)
-	if err != nil {
+	if err := checkPathID(r, "DeploymentID", &body.DeploymentID); err != nil {
 		return nil, err
 	}
-	res, err := a.Server.PauseDeployment(r.Context(), web.Token(r), id, body.Pause)
+	res, err := a.Server.PauseDeployment(r.Context(), web.Token(r), body.DeploymentID, body.Pause)
 	return deploymentAnswer(res, unknown, err)
 }
 
@@ -79,11 +68,10 @@ func (a *routes) promoteDeployment(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := deploymentID(r, body.DeploymentID)
-	if err != nil {
+	if err := checkPathID(r, "DeploymentID", &body.DeploymentID); err != nil {
 		return nil, err
 	}
-	res, err := a.Server.PromoteDeployment(r.Context(), web.Token(r), id, body.All, body.Groups)
+	res, err := a.Server.PromoteDeployment(r.Context(), web.Token(r), body.DeploymentID, body.All, body.Groups)
 	return deploymentAnswer(res, unknown, err)
 }
 
@@ -97,10 +85,9 @@ func (a *routes) deploymentHealth(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := deploymentID(r, body.DeploymentID)
-	if err != nil {
+	if err := checkPathID(r, "DeploymentID", &body.DeploymentID); err != nil {
 		return nil, err
 	}
-	res, err := a.Server.SetDeploymentHealth(r.Context(), web.Token(r), id, body.HealthyAllocationIDs, body.UnhealthyAllocationIDs)
+	res, err := a.Server.SetDeploymentHealth(r.Context(), web.Token(r), body.DeploymentID, body.HealthyAllocationIDs, body.UnhealthyAllocationIDs)
 	return deploymentAnswer(res, unknown, err)
 }

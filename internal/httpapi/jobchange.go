@@ -141,7 +141,7 @@ func (a *routes) revertJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if req.JobID, err = bodyJobID(r, req.JobID); err != nil {
+	if err := checkPathID(r, "JobID", &req.JobID); err != nil {
 		return nil, err
 	}
 	res, err := a.Server.RevertJob(r.Context(), web.Token(r), jobNamespace(r, ""), req)
@@ -157,7 +157,7 @@ func (a *routes) markJobStable(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if req.JobID, err = bodyJobID(r, req.JobID); err != nil {
+	if err := checkPathID(r, "JobID", &req.JobID); err != nil {
 		return nil, err
 	}
 	index, err := a.Server.MarkJobStable(r.Context(), web.Token(r), jobNamespace(r, ""), req)
@@ -165,15 +165,6 @@ func (a *routes) markJobStable(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return written(map[string]uint64{"Index": index}, index, unknown), nil
-}
-
-// bodyJobID returns the path's job ID, which the body may repeat.
-func bodyJobID(r *http.Request, body string) (string, error) {
-	id := r.PathValue("id")
-	if body != "" && body != id {
-		return "", api.Errorf(api.CodeInvalid, "JobID is %q, but the path names %q", body, id)
-	}
-	return id, nil
 }
 
 func (a *routes) evaluateJob(r *http.Request) (any, error) {
@@ -186,11 +177,10 @@ func (a *routes) evaluateJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := bodyJobID(r, req.JobID)
-	if err != nil {
+	if err := checkPathID(r, "JobID", &req.JobID); err != nil {
 		return nil, err
 	}
-	res, err := a.Server.EvaluateJob(r.Context(), web.Token(r), jobNamespace(r, req.Namespace), id, req.EvalOptions.ForceReschedule)
+	res, err := a.Server.EvaluateJob(r.Context(), web.Token(r), jobNamespace(r, req.Namespace), req.JobID, req.EvalOptions.ForceReschedule)
 	if err != nil {
 		return nil, err
 	}

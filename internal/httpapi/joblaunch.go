@@ -21,7 +21,7 @@ func (a *routes) dispatchJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if req.JobID, err = bodyJobID(r, req.JobID); err != nil {
+	if err := checkPathID(r, "JobID", &req.JobID); err != nil {
 		return nil, err
 	}
 	return a.dispatch(r, req, unknown)

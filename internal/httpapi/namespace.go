@@ -44,11 +44,8 @@ func (a *routes) upsertNamespace(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if want := r.PathValue("id"); want != "" {
-		if n.Name != "" && n.Name != want {
-			return nil, api.Errorf(api.CodeInvalid, "Name is %q, but the path names %q", n.Name, want)
-		}
-		n.Name = want
+	if err := checkPathID(r, "Name", &n.Name); err != nil {
+		return nil, err
 	}
 	index, err := a.Server.UpsertNamespaces(r.Context(), web.Token(r), []*api.Namespace{n})
 	if err != nil {

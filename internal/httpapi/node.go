@@ -106,11 +106,10 @@ func (a *routes) setEligibility(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := r.PathValue("id")
-	if body.NodeID != "" && body.NodeID != id {
-		return nil, api.Errorf(api.CodeInvalid, "NodeID is %q, but the path names %q", body.NodeID, id)
+	if err := checkPathID(r, "NodeID", &body.NodeID); err != nil {
+		return nil, err
 	}
-	res, err := a.Server.SetEligibility(r.Context(), web.Token(r), id, body.Eligibility)
+	res, err := a.Server.SetEligibility(r.Context(), web.Token(r), body.NodeID, body.Eligibility)
 	if err != nil {
 		return nil, err
 	}
@@ -123,11 +122,10 @@ func (a *routes) drainNode(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := r.PathValue("id")
-	if body.NodeID != "" && body.NodeID != id {
-		return nil, api.Errorf(api.CodeInvalid, "NodeID is %q, but the path names %q", body.NodeID, id)
+	if err := checkPathID(r, "NodeID", &body.NodeID); err != nil {
+		return nil, err
 	}
-	res, err := a.Server.DrainNode(r.Context(), web.Token(r), id, &body)
+	res, err := a.Server.DrainNode(r.Context(), web.Token(r), body.NodeID, &body)
 	if err != nil {
 		return nil, err
 	}

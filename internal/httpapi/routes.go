@@ -87,6 +87,19 @@ func (a *routes) share(r *http.Request, value any, meta api.Meta, err error) (an
 	return answer(value, meta, err)
 }
 
+// checkPathID settles an ID that path and body may both have.
+func checkPathID(r *http.Request, field string, id *string) error {
+	inPath := r.PathValue("id")
+	switch {
+	case inPath == "":
+	case *id == "":
+		*id = inPath
+	case *id != inPath:
+		return api.Errorf(api.CodeInvalid, "%s is %q, but the path names %q", field, *id, inPath)
+	}
+	return nil
+}
+
 // written answers a write that returns an index.
 func written(value any, index uint64, unknown []string) *web.Reply {
 	r := &web.Reply{Value: value, Index: index}

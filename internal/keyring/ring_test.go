@@ -118,7 +118,7 @@ func TestRingAcrossRotations(t *testing.T) {
 			"remove": func(t *rapid.T) {
 				rows, _ := src.RootKeys()
 				if len(rows) < 2 {
-					t.Skip()
+					return // the active key stays
 				}
 				i := rapid.IntRange(1, len(rows)-1).Draw(t, "key")
 				gone[rows[i].KeyID] = true

@@ -48,10 +48,6 @@ func (s *Server) DispatchJob(ctx context.Context, token, namespace string, req *
 	switch prefix := req.IdPrefixTemplate; {
 	case snap.SchedulerConfig().RejectJobRegistration && s.authorize(ctx, token, api.CapManagement, "") != nil:
 		return nil, errRegistrationOff
-	case !job.IsParameterized():
-		return nil, api.Errorf(api.CodeInvalid, "job %q is not parameterized: it can't be dispatched", job.ID)
-	case job.Stop:
-		return nil, api.Errorf(api.CodeInvalid, "job %q is stopped: run it again first", job.ID)
 	case req.Priority != 0 && (req.Priority < api.MinJobPriority || req.Priority > api.MaxJobPriority):
 		return nil, api.Errorf(api.CodeInvalid, "Priority is %d: it must be from %d to %d, or 0 for the job's", req.Priority, api.MinJobPriority, api.MaxJobPriority)
 	case len(prefix) > maxDispatchPrefix || strings.ContainsAny(prefix, " \x00/"):

@@ -52,9 +52,6 @@ func (c *LaunchJob) apply(t *tx) (any, error) {
 		if known := t.dispatched(parent, c.Dispatch.Token); known != nil {
 			return known, nil
 		}
-		if !parent.IsParameterized() {
-			return nil, invalid("job %q is not parameterized: it can't be dispatched", parent.ID)
-		}
 		if err := parent.CheckDispatch(c.Dispatch.Payload, c.Dispatch.Meta); err != nil {
 			return nil, err // it changed meanwhile
 		}

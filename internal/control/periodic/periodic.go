@@ -28,8 +28,9 @@ type Launcher struct {
 
 // due is when a job is due next.
 type due struct {
-	version, since uint64    // what it was computed from: JobModifyIndex, and the end of what is done with
-	at             time.Time // zero: never
+	version uint64    // what it was computed from: the JobModifyIndex,
+	since   int64     // and the end of what is done with
+	at      time.Time // zero: never
 }
 
 // New returns a Launcher.
@@ -81,12 +82,12 @@ func (l *Launcher) look(snap *store.Snapshot, now time.Time) (list []ready, paus
 	pause = longest
 	for j, since := range snap.PeriodicJobs() {
 		next, ok := l.times[j.Key()]
-		if !ok || next.version != j.JobModifyIndex || next.since != uint64(since) {
+		if !ok || next.version != j.JobModifyIndex || next.since != since {
 			at, err := cron.Next(j.Periodic, time.Unix(0, since))
 			if err != nil { // of an earlier version that took it
 				l.cfg.Log.Error("a periodic job can't be started", "namespace", j.Namespace, "job", j.ID, "error", err)
 			}
-			next = due{j.JobModifyIndex, uint64(since), at}
+			next = due{j.JobModifyIndex, since, at}
 		}
 		times[j.Key()] = next
 		switch {
@@ -106,9 +107,7 @@ func (l *Launcher) launch(ctx context.Context, list []ready) bool {
 	ok := true
 	for _, r := range list {
 		now := l.cfg.Now()
-		cmd := Launch(r.job, r.at, now, l.cfg.NewID())
-		cmd.Due = now.UnixNano()
-		res, err := l.cfg.Proposer.Propose(ctx, cmd)
+		res, err := l.cfg.Proposer.Propose(ctx, command(r, now, l.cfg.NewID()))
 		log := l.cfg.Log.With("namespace", r.job.Namespace, "job", r.job.ID, "due", r.at)
 		switch out, _ := res.Value.(*store.Launched); {
 		case err != nil && ctx.Err() == nil: // mostly because it was stopped or changed meanwhile
@@ -124,12 +123,11 @@ func (l *Launcher) launch(ctx context.Context, list []ready) bool {
 	return ok
 }
 
-// Launch makes the command that starts the instance of a periodic job that was
-// due at a time.
-func Launch(j *api.Job, at, now time.Time, evalID string) *store.LaunchJob {
-	id := api.PeriodicLaunchID(j.ID, at)
+// command makes the command that starts the instance of a job that is due.
+func command(r ready, now time.Time, evalID string) *store.LaunchJob {
+	j, id := r.job, api.PeriodicLaunchID(r.job.ID, r.at)
 	return &store.LaunchJob{
-		Namespace: j.Namespace, Parent: j.ID, ID: id, Now: now.UnixNano(),
+		Namespace: j.Namespace, Parent: j.ID, ID: id, Due: now.UnixNano(), Now: now.UnixNano(),
 		Eval: &api.Evaluation{
 			ID: evalID, Namespace: j.Namespace, JobID: id, Priority: j.Priority, Type: j.Type, TriggeredBy: api.EvalTriggerPeriodicJob,
 			Status: api.EvalStatusPending, CreateTime: now.UnixNano(), ModifyTime: now.UnixNano(),
