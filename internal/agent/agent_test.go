@@ -334,6 +334,31 @@ func TestLifecycle(t *testing.T) {
 	}
 }
 
+// A replacement starts when its predecessor ends, also when that happens just
+// as it looks.
+func TestReplacementsStart(t *testing.T) {
+	w := newWorld(t, nil)
+	const pairs = 200
+	old := make([]*api.Allocation, pairs)
+	for i := range old {
+		old[i] = w.alloc(forever())
+	}
+	w.assign(old...)
+	for _, a := range old {
+		w.untilStatus(a.ID, api.AllocClientRunning)
+	}
+	list := make([]*api.Allocation, 0, 2*pairs)
+	for _, a := range old {
+		next := w.alloc(forever(), func(n *api.Allocation, _ *api.TaskGroup) { n.PreviousAllocation = a.ID })
+		list = append(list, stopped(a), next)
+	}
+	w.assign(list...)
+	for i := range old {
+		w.untilStatus(old[i].ID, api.AllocClientComplete)
+		w.untilStatus(list[2*i+1].ID, api.AllocClientRunning)
+	}
+}
+
 func TestSiblingFails(t *testing.T) {
 	w := newWorld(t, nil)
 	a := w.alloc(map[string]any{"run_for": "1h", "kill_after": "50ms"}, func(_ *api.Allocation, g *api.TaskGroup) {

@@ -23,6 +23,7 @@ type loop struct {
 	ctx   context.Context
 	tasks *sync.WaitGroup
 
+	waits   *runner   // who has to end first, as this turn found it; nil: nobody
 	stopAt  time.Time // when the group's shutdown delay is over; zero: not to be stopped
 	overdue string    // why the node ends it by itself, or empty
 	began   time.Time // when health started to count
@@ -40,10 +41,11 @@ func (l *loop) turn() time.Time {
 	want := r.allocation()
 	views := r.views()
 	l.rerunIfDue(views)
+	l.waits = r.waitsFor() // once: who ends after this look wakes the sleeper
 
 	stop, delayEnds := l.stopping(want, now)
 	overdueAt := earliest(l.runDeadline(want, views, now), l.silenceDeadline(want, now))
-	if r.broken == nil && !r.blocked() {
+	if r.broken == nil && l.waits == nil {
 		r.inherit()
 		l.act(order(views, stop || l.overdue != "", now), want, stop)
 	}
@@ -128,7 +130,7 @@ func (l *loop) act(s step, want *api.Allocation, stop bool) {
 
 // judge decides about health, once for each deployment.
 func (l *loop) judge(want *api.Allocation, views []view, now time.Time) time.Time {
-	if l.r.blocked() {
+	if l.waits != nil {
 		l.began = time.Time{} // what it waits for is not its fault
 		return time.Time{}
 	}

@@ -134,7 +134,7 @@ func (r *runner) run(ctx context.Context) {
 			}
 			next = r.a.cfg.Now().Add(destroyRetry)
 		}
-		if !r.sleep(ctx, next) {
+		if !r.sleep(ctx, next, l.waits) {
 			tasks.Wait()
 			l.save()
 			return
@@ -145,8 +145,9 @@ func (r *runner) run(ctx context.Context) {
 // destroyRetry is the wait before removing again what could not be removed.
 const destroyRetry = 10 * time.Second
 
-// sleep waits for a change or a time; it reports false when ctx ended.
-func (r *runner) sleep(ctx context.Context, next time.Time) bool {
+// sleep waits for a change, a time, or the end of who is waited for, if any; it
+// reports false when ctx ended.
+func (r *runner) sleep(ctx context.Context, next time.Time, first *runner) bool {
 	var due <-chan time.Time
 	if !next.IsZero() {
 		timer := time.NewTimer(max(0, next.Sub(r.a.cfg.Now())))
@@ -154,8 +155,8 @@ func (r *runner) sleep(ctx context.Context, next time.Time) bool {
 		due = timer.C
 	}
 	var free <-chan struct{}
-	if w := r.waitsFor(); w != nil {
-		free = w.dead
+	if first != nil {
+		free = first.dead
 	}
 	select {
 	case <-r.wake:
@@ -202,14 +203,10 @@ func (r *runner) fail(err error) {
 	}
 }
 
-// blocked reports whether another allocation has to end first. Servers count
-// on it: the two together never take more than the larger of them. This one
-// doesn't end before the other either, although it never ran, because a third
-// one may wait for it alone.
-func (r *runner) blocked() bool { return r.waitsFor() != nil }
-
 // waitsFor returns an allocation that has to end before this one starts, or
-// nil. Only the loop may call it.
+// nil. Servers count on it: the two together never take more than the larger of
+// them. This one doesn't end before the other either, although it never ran,
+// because a third one may wait for it alone. Only the loop may call it.
 func (r *runner) waitsFor() *runner {
 	if r.prev != nil && !r.prev.terminal() {
 		return r.prev
@@ -221,9 +218,9 @@ func (r *runner) waitsFor() *runner {
 	return nil
 }
 
-// inherit takes over the predecessor's data, once, when it has ended.
+// inherit takes over the predecessor's data, once. It has ended.
 func (r *runner) inherit() {
-	if r.prev == nil || r.blocked() {
+	if r.prev == nil {
 		return
 	}
 	prev := r.prev
