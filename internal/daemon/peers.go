@@ -22,9 +22,12 @@ type asked struct {
 	live    *liveness.Liveness
 }
 
-func (a asked) Hello() peer.Hello {
-	s := a.daemon.server
-	return peer.Hello{ID: s.cluster.ID(), Name: a.daemon.memberName(), Region: a.daemon.cfg.Region, Key: s.own.Public(), Formed: s.cluster.Formed()}
+func (a asked) Hello() peer.Hello { return a.daemon.hello() }
+
+// hello is what this server says of itself.
+func (d *daemon) hello() peer.Hello {
+	s := d.server
+	return peer.Hello{ID: s.cluster.ID(), Name: d.memberName(), Region: d.cfg.Region, Key: s.own.Public(), Formed: s.cluster.Formed()}
 }
 
 func (a asked) Consent(id string) error { return a.consent.Give(id) }

@@ -205,8 +205,12 @@ func (d *daemon) lead(ctx context.Context, live *liveness.Liveness, reaper *reap
 // voters is what the loops about the servers of the log need.
 func (d *daemon) voters() voters.Config {
 	s := d.server
+	own := func() *voters.Hello {
+		h := voters.Hello(d.hello())
+		return &h
+	}
 	return voters.Config{
-		Log: s.cluster, Gossip: neighbours{s.gossip, d}, Peers: introductions{s.peers}, Expect: d.cfg.Server.BootstrapExpect, Keys: s.keys, Logger: d.log,
+		Log: s.cluster, Gossip: neighbours{s.gossip, d}, Peers: introductions{s.peers}, Own: own, Expect: d.cfg.Server.BootstrapExpect, Keys: s.keys, Logger: d.log,
 	}
 }
 

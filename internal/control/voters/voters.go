@@ -42,7 +42,8 @@ type Config struct {
 	Log    Log
 	Gossip Gossip
 	Peers  Peers
-	Expect int // servers that form the log
+	Own    func() *Hello // what this server says of itself, without a connection
+	Expect int           // servers that form the log
 	Keys   *Keys
 	Logger *slog.Logger
 }
@@ -63,7 +64,11 @@ func (c *Config) ask(ctx context.Context) (members []Member, all bool) {
 	var wg sync.WaitGroup
 	for i := range members {
 		m := &members[i]
-		if !m.Alive {
+		switch {
+		case !m.Alive:
+			continue
+		case m.ID == c.Log.ID():
+			m.Hello = c.Own()
 			continue
 		}
 		wg.Go(func() {

@@ -134,6 +134,10 @@ func (v view) Hello(_ context.Context, addr string) (*Hello, error) {
 	l := v.logs[v.at(addr)]
 	return &Hello{ID: l.id, Formed: l.Formed()}, nil
 }
+func (v view) own() *Hello {
+	h, _ := v.Hello(context.Background(), fmt.Sprint(v.self))
+	return h
+}
 func (v view) Consent(_ context.Context, addr, id string) error {
 	return v.consents[v.at(addr)].Give(id)
 }
@@ -158,7 +162,7 @@ func TestARegionFormsOneLog(t *testing.T) {
 			for i, l := range r.logs {
 				v := view{r, i}
 				wg.Go(func() {
-					_ = NewFormer(Config{Log: l, Gossip: v, Peers: v, Expect: expect, Logger: slog.New(slog.DiscardHandler)}).Run(ctx)
+					_ = NewFormer(Config{Log: l, Gossip: v, Peers: v, Own: v.own, Expect: expect, Logger: slog.New(slog.DiscardHandler)}).Run(ctx)
 				})
 			}
 			wg.Wait()
