@@ -6,4 +6,6 @@
 // running and, in a deployment, healthy at once; what is to stop is complete
 // at once. It keeps some 100 bytes an allocation and shares decoded jobs with
 // its siblings, so that a node costs about 20 KiB.
+//
+// Some can be unwell: report restarts, report late, or hang for good.
 package bench

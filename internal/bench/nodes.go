@@ -25,6 +25,7 @@ const dialing = 64
 const (
 	MaxNodes = 100_000
 	MaxChurn = 100_000
+	MaxDelay = time.Hour // of SlowBy and DeadAfter
 )
 
 // Config says what to simulate.
@@ -34,8 +35,13 @@ type Config struct {
 	Name       string   // prefix of the nodes' names and seed of their IDs; empty: "bench"
 	Datacenter string   // empty: "dc1"
 	Log        *slog.Logger
-	Churn      int              // how many allocations report a restart of their tasks each second
-	Now        func() time.Time // nil: time.Now
+	Churn      int           // how many allocations report a restart of their tasks each second
+	Slow       int           // how many nodes, the first ones, report late
+	SlowBy     time.Duration // by this
+	Dead       int           // how many nodes, the last ones, hang for good without saying so
+	DeadAfter  time.Duration // since the start
+	Now        func() time.Time
+	After      func(time.Duration) <-chan time.Time // with Now the clock; nil: that of the machine
 
 	// Progress, if set, is called every Every (0: a second) from one
 	// goroutine, and once at the end.
@@ -47,6 +53,7 @@ type Config struct {
 type Status struct {
 	Nodes     int   // to be simulated
 	Connected int   // registered over a stream that stands
+	Dead      int   // that hang
 	Running   int   // allocations that run
 	Assigned  int64 // assignments received
 	Reported  int64 // reports made
@@ -55,14 +62,8 @@ type Status struct {
 // Nodes simulates nodes until ctx ends, then returns nil. Nodes of the same
 // name have the same IDs in the next run.
 func Nodes(ctx context.Context, cfg Config) error {
-	if cfg.Count < 1 || cfg.Count > MaxNodes {
-		return api.Errorf(api.CodeInvalid, "count %d must be from 1 to %d", cfg.Count, MaxNodes)
-	}
-	if cfg.Churn < 0 || cfg.Churn > MaxChurn {
-		return api.Errorf(api.CodeInvalid, "churn %d must be from 0 to %d", cfg.Churn, MaxChurn)
-	}
-	if len(cfg.Servers) == 0 {
-		return api.Errorf(api.CodeInvalid, "no servers: give the rpc address of at least one, such as 127.0.0.1:4647")
+	if err := cfg.check(); err != nil {
+		return err
 	}
 	if cfg.Name == "" {
 		cfg.Name = "bench"
@@ -76,18 +77,45 @@ func Nodes(ctx context.Context, cfg Config) error {
 	if cfg.Every <= 0 {
 		cfg.Every = time.Second
 	}
-	f := &fleet{cfg: cfg, dials: make(chan struct{}, dialing), jobs: jobCache{jobs: map[string]*api.Job{}}}
-	f.nodes = make([]*node, cfg.Count)
+	if cfg.After == nil {
+		cfg.After = time.After
+	}
+	f := newFleet(cfg)
 	var g errgroup.Group
-	for i := range f.nodes {
-		f.nodes[i] = newNode(f, i)
-		g.Go(func() error { return f.nodes[i].link.Run(ctx) })
+	for _, n := range f.nodes {
+		g.Go(func() error { return n.link.Run(ctx) })
 	}
 	g.Go(func() error { f.progress(ctx); return nil })
 	if cfg.Churn > 0 {
 		g.Go(func() error { f.churn(ctx); return nil })
 	}
+	if cfg.Slow > 0 {
+		g.Go(func() error { f.late.run(ctx); return nil })
+	}
+	if cfg.Dead > 0 {
+		g.Go(func() error { f.kill(ctx); return nil })
+	}
 	return g.Wait()
+}
+
+func (c *Config) check() error {
+	switch {
+	case c.Count < 1 || c.Count > MaxNodes:
+		return api.Errorf(api.CodeInvalid, "count %d must be from 1 to %d", c.Count, MaxNodes)
+	case c.Churn < 0 || c.Churn > MaxChurn:
+		return api.Errorf(api.CodeInvalid, "churn %d must be from 0 to %d", c.Churn, MaxChurn)
+	case c.Slow < 0 || c.Slow > c.Count:
+		return api.Errorf(api.CodeInvalid, "slow %d must be from 0 to the count of nodes, %d", c.Slow, c.Count)
+	case c.Slow > 0 && (c.SlowBy <= 0 || c.SlowBy > MaxDelay):
+		return api.Errorf(api.CodeInvalid, "slow nodes must report late by more than 0s and at most %s, not %s", MaxDelay, c.SlowBy)
+	case c.Dead < 0 || c.Dead > c.Count:
+		return api.Errorf(api.CodeInvalid, "dead %d must be from 0 to the count of nodes, %d", c.Dead, c.Count)
+	case c.Dead > 0 && (c.DeadAfter <= 0 || c.DeadAfter > MaxDelay):
+		return api.Errorf(api.CodeInvalid, "nodes must die after more than 0s and at most %s, not %s", MaxDelay, c.DeadAfter)
+	case len(c.Servers) == 0:
+		return api.Errorf(api.CodeInvalid, "no servers: give the rpc address of at least one, such as 127.0.0.1:4647")
+	}
+	return nil
 }
 
 // fleet is what all nodes share.
@@ -96,15 +124,28 @@ type fleet struct {
 	nodes []*node
 	dials chan struct{}
 	jobs  jobCache
+	late  *late // nil: no node is slow
 
-	running            atomic.Int64
+	running, dead      atomic.Int64
 	assigned, reported atomic.Int64
 }
 
+func newFleet(cfg Config) *fleet {
+	f := &fleet{cfg: cfg, dials: make(chan struct{}, dialing), jobs: jobCache{jobs: map[string]*api.Job{}}}
+	if cfg.Slow > 0 {
+		f.late = newLate(&f.cfg)
+	}
+	f.nodes = make([]*node, cfg.Count)
+	for i := range f.nodes {
+		f.nodes[i] = newNode(f, i)
+	}
+	return f
+}
+
 func (f *fleet) status() Status {
-	s := Status{Nodes: len(f.nodes), Running: int(f.running.Load()), Assigned: f.assigned.Load(), Reported: f.reported.Load()}
+	s := Status{Nodes: len(f.nodes), Running: int(f.running.Load()), Dead: int(f.dead.Load()), Assigned: f.assigned.Load(), Reported: f.reported.Load()}
 	for _, n := range f.nodes {
-		if n.link.Connected() {
+		if !n.isDead() && n.link.Connected() {
 			s.Connected++
 		}
 	}
@@ -170,6 +211,7 @@ type node struct {
 	fleet  *fleet
 	number int
 	link   *link.Node
+	dead   chan struct{} // closed when the node dies; nil if it is not to
 
 	mu     sync.Mutex
 	allocs map[string]held // guarded by mu
@@ -185,9 +227,12 @@ type held struct {
 
 func newNode(f *fleet, number int) *node {
 	n := &node{fleet: f, number: number, allocs: map[string]held{}}
+	if number >= f.cfg.Count-f.cfg.Dead {
+		n.dead = make(chan struct{})
+	}
 	n.link = link.NewNode(link.NodeConfig{
 		Servers: f.cfg.Servers, Log: f.cfg.Log, Node: n.describe, OnAssign: n.assign,
-		DecodeJob: f.jobs.decode, Dial: f.dial,
+		DecodeJob: f.jobs.decode, Dial: n.dial,
 	})
 	return n
 }
@@ -202,6 +247,9 @@ func (n *node) assign(a link.Assignment) {
 	n.fleet.assigned.Add(1)
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.isDead() {
+		return // it was read before
+	}
 	if a.Full {
 		wanted := make(map[string]bool, len(a.Allocs))
 		for _, alloc := range a.Allocs {
@@ -250,5 +298,9 @@ func (n *node) drop(id string) {
 
 func (n *node) report(u *api.AllocUpdate) {
 	n.fleet.reported.Add(1)
+	if n.number < n.fleet.cfg.Slow {
+		n.fleet.late.add(n, u)
+		return
+	}
 	n.link.Report(u)
 }

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"log/slog"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +26,19 @@ type server struct {
 	updates map[string][]*api.AllocUpdate // by node
 	stop    map[string]chan struct{}      // closed when the node's allocation runs
 	stopped int
+
+	endless bool          // allocations stay
+	runs    chan struct{} // of each node, that its allocation runs
+
+	ending     bool
+	goneBefore int // streams that ended before ending
+}
+
+func newServer(count int) *server {
+	return &server{
+		count: count, done: make(chan struct{}), runs: make(chan struct{}, count),
+		nodes: map[string]*api.Node{}, updates: map[string][]*api.AllocUpdate{}, stop: map[string]chan struct{}{},
+	}
 }
 
 func (s *server) RegisterNode(_ context.Context, n *api.Node, _ string) (time.Duration, error) {
@@ -46,7 +58,10 @@ func (s *server) UpdateAllocs(_ context.Context, nodeID string, us []*api.AllocU
 		s.updates[nodeID] = append(s.updates[nodeID], u)
 		switch u.ClientStatus {
 		case api.AllocClientRunning:
-			close(s.stop[nodeID])
+			s.runs <- struct{}{}
+			if !s.endless {
+				close(s.stop[nodeID])
+			}
 		case api.AllocClientComplete:
 			if s.stopped++; s.stopped == s.count {
 				close(s.done)
@@ -89,31 +104,18 @@ func (s *server) SignIdentities(context.Context, string, string, string) ([]*api
 	return nil, api.Errorf(api.CodeUnsupported, "simulated tasks have no identities")
 }
 
-func (s *server) NodeGone(string) {}
+func (s *server) NodeGone(string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ending {
+		s.goneBefore++
+	}
+}
 
 func TestNodesDoWhatTheyAreTold(t *testing.T) {
 	const count = 40
-	s := &server{count: count, done: make(chan struct{}), nodes: map[string]*api.Node{}, updates: map[string][]*api.AllocUpdate{}, stop: map[string]chan struct{}{}}
-	log := slog.New(slog.DiscardHandler)
-	ls := link.NewServer(link.ServerConfig{Backend: s, Log: log})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	mux := link.NewMux(link.MuxConfig{Listener: ln, Log: log, Control: ls.ServeControl, DialBack: ls.ServeDialBack})
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = mux.Run(ctx) })
-	var last Status
-	wg.Go(func() {
-		err := Nodes(ctx, Config{Count: count, Servers: []string{ln.Addr().String()}, Log: log, Progress: func(st Status) { last = st }})
-		if err != nil {
-			t.Error(err)
-		}
-	})
-	<-s.done
-	cancel()
-	wg.Wait()
+	s := newServer(count)
+	last := simulate(t, s, Config{Count: count}, func() { <-s.done })
 
 	if last.Nodes != count || last.Running != 0 || last.Reported != 2*count {
 		t.Errorf("%+v", last)
@@ -142,7 +144,12 @@ func TestNodesDoWhatTheyAreTold(t *testing.T) {
 }
 
 func TestConfigIsChecked(t *testing.T) {
-	for _, c := range []Config{{Count: 0, Servers: []string{"x"}}, {Count: MaxNodes + 1, Servers: []string{"x"}}, {Count: 1}, {Count: 1, Servers: []string{"x"}, Churn: -1}} {
+	x := []string{"x"}
+	for _, c := range []Config{
+		{Count: 0, Servers: x}, {Count: MaxNodes + 1, Servers: x}, {Count: 1}, {Count: 1, Servers: x, Churn: -1},
+		{Count: 1, Servers: x, Slow: -1}, {Count: 1, Servers: x, Slow: 2, SlowBy: 1}, {Count: 1, Servers: x, Slow: 1}, {Count: 1, Servers: x, Slow: 1, SlowBy: MaxDelay + 1},
+		{Count: 1, Servers: x, Dead: -1}, {Count: 1, Servers: x, Dead: 2, DeadAfter: 1}, {Count: 1, Servers: x, Dead: 1}, {Count: 1, Servers: x, Dead: 1, DeadAfter: MaxDelay + 1},
+	} {
 		if err := Nodes(t.Context(), c); api.ErrorCode(err) != api.CodeInvalid {
 			t.Errorf("%+v: %v", c, err)
 		}
@@ -151,8 +158,8 @@ func TestConfigIsChecked(t *testing.T) {
 
 func TestChurnRestartsWhatRuns(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	f := &fleet{cfg: Config{Count: 1, Now: time.Now, Log: log, Servers: []string{"x"}}}
-	n := newNode(f, 0)
+	f := newFleet(Config{Count: 1, Now: time.Now, Log: log, Servers: []string{"x"}})
+	n := f.nodes[0]
 	if n.restart() {
 		t.Error("a node without allocations restarts one")
 	}
