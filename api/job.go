@@ -28,7 +28,8 @@ const (
 	MinJobPriority     = 1
 	MaxJobPriority     = 100
 	MaxGroupCount      = 50000 // allocations of all groups of one job
-	MaxJobVersions     = 6     // versions kept per job
+	MaxJobVersions     = 6     // versions without a name kept per job, unless servers are told another number
+	MaxJobTags         = 50    // versions with a name per job
 	MaxScalingEvents   = 20    // scaling events kept per group
 	MaxSubmissionSize  = 1 << 20
 )
@@ -325,6 +326,21 @@ type JobRevertRequest struct {
 	EnforcePriorVersion *uint64
 	ConsulToken         string
 	VaultToken          string
+}
+
+// JobTagRequest names a version of a job.
+type JobTagRequest struct {
+	Version     uint64
+	Latest      bool // the current version, when Version is not set
+	Description string
+}
+
+// JobTagResponse answers a JobTagRequest.
+type JobTagResponse struct {
+	Name        string
+	Description string
+	TaggedTime  int64 // Unix nanoseconds
+	Index       uint64
 }
 
 // JobStabilityRequest marks a version as stable or not.

@@ -47,12 +47,39 @@ func (j Jobs) InfoRaw(ctx context.Context, id string, opts api.ListOptions) (jso
 	return out, meta, err
 }
 
-// Versions returns a job's versions, newest first, with the differences
-// between neighbours when diffs is set.
-func (j Jobs) Versions(ctx context.Context, id string, diffs bool, opts api.ListOptions) (*api.JobVersionsResponse, api.Meta, error) {
+// VersionDiffs say which differences a list of versions comes with: of each
+// version to the one before it, or to the one that Tag or Version names.
+type VersionDiffs struct {
+	Show    bool
+	Tag     string
+	Version *uint64
+}
+
+// Versions returns a job's versions, newest first.
+func (j Jobs) Versions(ctx context.Context, id string, diffs VersionDiffs, opts api.ListOptions) (*api.JobVersionsResponse, api.Meta, error) {
+	params := url.Values{"diffs": {strconv.FormatBool(diffs.Show)}}
+	if diffs.Tag != "" {
+		params.Set("diff_tag", diffs.Tag)
+	}
+	if diffs.Version != nil {
+		params.Set("diff_version", strconv.FormatUint(*diffs.Version, 10))
+	}
 	out := new(api.JobVersionsResponse)
-	meta, err := j.c.read(ctx, jobPath(id, "/versions"), opts, url.Values{"diffs": {strconv.FormatBool(diffs)}}, out)
+	meta, err := j.c.read(ctx, jobPath(id, "/versions"), opts, params, out)
 	return out, meta, err
+}
+
+// TagVersion names a version of a job, so that it is kept.
+func (j Jobs) TagVersion(ctx context.Context, id, namespace, name string, req *api.JobTagRequest) (*api.JobTagResponse, error) {
+	out := new(api.JobTagResponse)
+	_, err := j.c.call(ctx, http.MethodPut, jobPath(id, "/versions/"+url.PathEscape(name)+"/tag"), jobParams(namespace), req, out)
+	return out, err
+}
+
+// UntagVersion takes a name from the version that has it.
+func (j Jobs) UntagVersion(ctx context.Context, id, namespace, name string) error {
+	_, err := j.c.call(ctx, http.MethodDelete, jobPath(id, "/versions/"+url.PathEscape(name)+"/tag"), jobParams(namespace), nil, nil)
+	return err
 }
 
 // Explain tells where the next allocation of each group could run, or of one

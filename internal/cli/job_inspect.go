@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/api/client"
 )
 
 type jobInspectOptions struct {
@@ -60,7 +61,7 @@ func runJobInspect(ctx context.Context, e *env, o *jobInspectOptions, args []str
 		}
 		return writeJSON(e.Out, struct{ Job json.RawMessage }{raw})
 	}
-	versions, _, err := c.Jobs().Versions(ctx, stub.ID, false, in)
+	versions, _, err := c.Jobs().Versions(ctx, stub.ID, client.VersionDiffs{}, in)
 	if err != nil {
 		return err
 	}

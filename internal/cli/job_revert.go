@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/api/client"
 )
 
 type jobRevertOptions struct{ detach, verbose bool }
@@ -14,10 +15,12 @@ type jobRevertOptions struct{ detach, verbose bool }
 func jobRevertVerb() *verb {
 	var o jobRevertOptions
 	return &verb{
-		name: "job revert", args: "[options] JOB VERSION", argKind: "job",
+		name: "job revert", args: "[options] JOB VERSION|TAG", argKind: "job",
 		short: "Make an earlier version of a job current again",
 		long: `
-Registers the content of VERSION as a new version and watches it start.
+Registers the content of VERSION, or of the version that has the name TAG, as a
+new version and watches it start. A number means the version of that number, or
+if there is none the name.
 
 Exit codes: as "drover job run".`,
 		flags: func(fs *flag.FlagSet) {
@@ -32,15 +35,15 @@ func runJobRevert(ctx context.Context, e *env, o *jobRevertOptions, args []strin
 	if len(args) != 2 {
 		return usagef("a job and a version are expected")
 	}
-	version, err := strconv.ParseUint(args[1], 10, 64)
-	if err != nil {
-		return usagef("version %q is no number: \"drover job history %s\" lists them", args[1], args[0])
-	}
 	c, err := e.client()
 	if err != nil {
 		return err
 	}
 	job, err := e.findJob(ctx, c, args[0])
+	if err != nil {
+		return err
+	}
+	version, err := e.versionOf(ctx, c, job, args[1])
 	if err != nil {
 		return err
 	}
@@ -50,4 +53,23 @@ func runJobRevert(ctx context.Context, e *env, o *jobRevertOptions, args []strin
 	}
 	e.warn(resp.Warnings)
 	return e.follow(ctx, c, resp.EvalID, o.detach, o.verbose, fmt.Sprintf("job %q is at the content of version %d again", job.ID, version))
+}
+
+// versionOf finds the version that a number or a tag means.
+func (e *env) versionOf(ctx context.Context, c *client.Client, job *api.JobListStub, typed string) (uint64, error) {
+	resp, _, err := c.Jobs().Versions(ctx, job.ID, client.VersionDiffs{}, api.ListOptions{Namespace: job.Namespace})
+	if err != nil {
+		return 0, err
+	}
+	for _, j := range resp.Versions {
+		if strconv.FormatUint(j.Version, 10) == typed {
+			return j.Version, nil
+		}
+	}
+	for _, j := range resp.Versions {
+		if j.VersionTag != nil && j.VersionTag.Name == typed {
+			return j.Version, nil
+		}
+	}
+	return 0, api.Errorf(api.CodeNotFound, "job %q has no version %q and none of that name: \"drover job history %s\" lists those that are kept", job.ID, typed, job.ID)
 }

@@ -33,7 +33,7 @@ func verbs() []*verb {
 	return []*verb{
 		agentVerb(),
 		jobRunVerb(), jobPlanVerb(), jobStatusVerb(), jobStopVerb(), jobInspectVerb(), jobValidateVerb(), jobInitVerb(),
-		jobAllocsVerb(), jobEvalVerb(), jobWhyVerb(), jobHistoryVerb(), jobRevertVerb(), jobPromoteVerb(), jobScaleVerb(), jobDeploymentsVerb(),
+		jobAllocsVerb(), jobEvalVerb(), jobWhyVerb(), jobHistoryVerb(), jobTagApplyVerb(), jobTagUnsetVerb(), jobRevertVerb(), jobPromoteVerb(), jobScaleVerb(), jobDeploymentsVerb(),
 		jobDispatchVerb(), jobPeriodicForceVerb(),
 		allocListVerb(), allocStatusVerb(), allocWhyVerb(), allocChecksVerb(), allocLogsVerb(), allocExecVerb(), allocFSVerb(), allocCpVerb(), allocPortForwardVerb(),
 		allocStopVerb(), allocRestartVerb(), allocSignalVerb(),

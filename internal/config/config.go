@@ -78,6 +78,8 @@ type Server struct {
 	NumSchedulers     int      `key:"num_schedulers"`     // evaluations that are processed at a time
 	EnabledSchedulers []string `key:"enabled_schedulers"` // of which types
 
+	JobTrackedVersions int `key:"job_tracked_versions"` // without a name, per job
+
 	HeartbeatGrace         time.Duration `key:"heartbeat_grace"`
 	MinHeartbeatTTL        time.Duration `key:"min_heartbeat_ttl"`
 	MaxHeartbeatsPerSecond float64       `key:"max_heartbeats_per_second"`
@@ -252,7 +254,7 @@ func Default() *Config {
 		BindAddr: "127.0.0.1",
 		Ports:    Ports{HTTP: 4646, RPC: 4647, Serf: unset},
 		Server: Server{
-			NumSchedulers: runtime.GOMAXPROCS(0), EnabledSchedulers: []string{"service", "batch", "system", "sysbatch", "_core"},
+			NumSchedulers: runtime.GOMAXPROCS(0), JobTrackedVersions: 6, EnabledSchedulers: []string{"service", "batch", "system", "sysbatch", "_core"},
 			BootstrapExpect: 1, ServerJoin: Join{RetryInterval: 30 * time.Second}, EnableEventBroker: true, EventBufferSize: 4096,
 			HeartbeatGrace: 10 * time.Second, MinHeartbeatTTL: 10 * time.Second, MaxHeartbeatsPerSecond: 50,
 			FailoverHeartbeatTTL: 5 * time.Minute,

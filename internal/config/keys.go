@@ -124,7 +124,8 @@ func Keys() []Key {
 	add("server", Warns, "there is one kind of log", `raft_logstore.backend raft_logstore.boltdb.no_freelist_sync raft_logstore.wal.segment_size_mb
 		raft_logstore.disable_log_cache raft_logstore.verification.enabled raft_logstore.verification.interval raft_boltdb.no_freelist_sync
 		raft_snapshot_threshold raft_snapshot_interval raft_trailing_logs`)
-	add("server", Warns, "bounds of jobs are fixed", "job_default_priority job_max_priority job_max_count job_max_source_size job_tracked_versions")
+	add("server", Warns, "bounds of jobs are fixed", "job_default_priority job_max_priority job_max_count job_max_source_size")
+	add("server", Works, "versions of a job that are kept, 6 unless set; those with a name are kept beside them", "job_tracked_versions")
 	add("server", Warns, "there is no such object to collect yet", `csi_volume_claim_gc_interval csi_volume_claim_gc_threshold csi_plugin_gc_threshold`)
 	add("server", Warns, "one-time tokens that have expired go at every job_gc_interval", "one_time_token_gc_interval")
 	add("server", Warns, "a server starts in well under a second", "start_timeout")

@@ -173,6 +173,9 @@ func (c *Config) validateGossip(bad func(string, ...any)) {
 // anyway.
 const maxEventBuffer = 1 << 20
 
+// maxTrackedVersions bounds job_tracked_versions: each is a whole job in memory.
+const maxTrackedVersions = 1000
+
 // minKeyLife leaves those who keep public keys the time to look for new ones.
 const minKeyLife = time.Hour
 
@@ -188,6 +191,9 @@ func (s *Server) validate(bad func(string, ...any)) {
 	}
 	if s.MaxHeartbeatsPerSecond <= 0 {
 		bad("server.max_heartbeats_per_second %v must be above 0", s.MaxHeartbeatsPerSecond)
+	}
+	if s.JobTrackedVersions < 1 || s.JobTrackedVersions > maxTrackedVersions {
+		bad("server.job_tracked_versions %d must be from 1 to %d", s.JobTrackedVersions, maxTrackedVersions)
 	}
 	if s.MinHeartbeatTTL <= 0 || s.HeartbeatGrace <= 0 || s.FailoverHeartbeatTTL <= 0 {
 		bad("server.min_heartbeat_ttl, heartbeat_grace and failover_heartbeat_ttl must be above 0")

@@ -130,6 +130,8 @@ type JobChanges interface {
 	DeregisterJob(ctx context.Context, token, namespace, id string, o api.JobDeregisterOptions) (*api.JobRegisterResponse, error)
 	RevertJob(ctx context.Context, token, namespace string, req *api.JobRevertRequest) (*api.JobRegisterResponse, error)
 	MarkJobStable(ctx context.Context, token, namespace string, req *api.JobStabilityRequest) (index uint64, err error)
+	TagJobVersion(ctx context.Context, token, namespace, id, name string, req *api.JobTagRequest) (*api.JobTagResponse, error)
+	UntagJobVersion(ctx context.Context, token, namespace, id, name string) (index uint64, err error)
 	EvaluateJob(ctx context.Context, token, namespace, id string, force bool) (*api.JobRegisterResponse, error)
 	ScaleJob(ctx context.Context, token, namespace, id string, req *api.ScalingRequest) (*api.JobRegisterResponse, error)
 	ForcePeriodicJob(ctx context.Context, token, namespace, id string) (*api.PeriodicForceResponse, error)

@@ -39,7 +39,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 }
 
 func documented(pattern string) string {
-	return strings.NewReplacer("{id}", ":id", "{registration}", ":registration", "/{verb}", "", "/{rest...}", "", "/{$}", "").Replace(pattern)
+	return strings.NewReplacer("{id}", ":id", "{tag}", ":tag", "{registration}", ":registration", "/{verb}", "", "/{rest...}", "", "/{$}", "").Replace(pattern)
 }
 
 const rightsHead = "## Rights\n"

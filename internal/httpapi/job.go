@@ -41,6 +41,10 @@ func (a *routes) jobPaths() web.Route {
 		{"/summary", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.JobSummary, api.Meta, error) {
 			return a.Server.JobSummary(r.Context(), o, id)
 		})}}},
+		{"/versions/{tag}/tag", []web.Route{
+			{Methods: "PUT POST", Needs: web.Namespace(api.CapTagJobVersion), Do: a.tagJobVersion},
+			{Methods: "DELETE", Needs: web.Namespace(api.CapTagJobVersion), Do: a.untagJobVersion},
+		}},
 		{"/versions", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: a.jobVersions}}},
 		{"/submission", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: a.jobSubmission}}},
 		{"/services", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) ([]*api.ServiceRegistration, api.Meta, error) {
@@ -84,21 +88,41 @@ func (a *routes) jobPaths() web.Route {
 	return web.Route{Methods: "*", Pattern: "/v1/job/{rest...}", Rows: all, Raw: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := strings.TrimPrefix(r.URL.EscapedPath(), "/v1/job/")
 		for i, row := range table {
-			raw, ok := strings.CutSuffix(path, row.suffix)
+			raw, tag, ok := cutJobSuffix(path, row.suffix)
 			if !ok || raw == "" {
 				continue
 			}
 			id, err := url.PathUnescape(raw)
+			if err == nil {
+				tag, err = url.PathUnescape(tag)
+			}
 			if err != nil {
 				web.WriteError(w, api.Errorf(api.CodeInvalid, "the job ID in the path is malformed: %w", err))
 				return
 			}
 			r.SetPathValue("id", id)
+			r.SetPathValue("tag", tag)
 			handlers[i].ServeHTTP(w, r)
 			return
 		}
 		web.WriteError(w, api.Errorf(api.CodeInvalid, "the path names no job: expect /v1/job/<ID>"))
 	})}
+}
+
+// cutJobSuffix takes a suffix of the table off a path. In the suffix, {tag}
+// stands for one part of the path, which is returned as it was sent.
+func cutJobSuffix(path, suffix string) (id, tag string, ok bool) {
+	before, after, holds := strings.Cut(suffix, "{tag}")
+	if !holds {
+		id, ok = strings.CutSuffix(path, suffix)
+		return id, "", ok
+	}
+	rest, ok := strings.CutSuffix(path, after)
+	at := strings.LastIndex(rest, before)
+	if !ok || at < 0 || strings.Contains(rest[at+len(before):], "/") {
+		return "", "", false
+	}
+	return rest[:at], rest[at+len(before):], true
 }
 
 func (a *routes) listJobs(r *http.Request) (any, error) {

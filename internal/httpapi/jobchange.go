@@ -167,6 +167,30 @@ func (a *routes) markJobStable(r *http.Request) (any, error) {
 	return written(map[string]uint64{"Index": index}, index, unknown), nil
 }
 
+func (a *routes) tagJobVersion(r *http.Request) (any, error) {
+	req := &struct {
+		api.JobTagRequest
+		Namespace, Region, SecretID string // of the request, as SDKs send them
+	}{}
+	unknown, err := web.Decode(r, req)
+	if err != nil {
+		return nil, err
+	}
+	res, err := a.Server.TagJobVersion(r.Context(), web.Token(r), jobNamespace(r, req.Namespace), r.PathValue("id"), r.PathValue("tag"), &req.JobTagRequest)
+	if err != nil {
+		return nil, err
+	}
+	return written(res, res.Index, unknown), nil
+}
+
+func (a *routes) untagJobVersion(r *http.Request) (any, error) {
+	index, err := a.Server.UntagJobVersion(r.Context(), web.Token(r), jobNamespace(r, ""), r.PathValue("id"), r.PathValue("tag"))
+	if err != nil {
+		return nil, err
+	}
+	return written(map[string]uint64{"Index": index}, index, nil), nil
+}
+
 func (a *routes) evaluateJob(r *http.Request) (any, error) {
 	req := &struct {
 		JobID       string

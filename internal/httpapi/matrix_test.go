@@ -80,34 +80,36 @@ var matrix = map[string]matrixRow{
 	"GET /v1/client/metadata":                     {allow: "om"},
 	"POST /v1/client/metadata":                    {allow: "om", body: `{"Meta": {"a": "b"}}`},
 
-	"GET /v1/jobs":                           {allow: "rwm"},
-	"PUT POST /v1/jobs":                      {allow: "wm", body: `{"Job": $jobspec}`},
-	"PUT POST /v1/jobs/parse":                {allow: "rwm", body: `{"JobHCL": "job \"x\" {}"}`},
-	"GET POST /v1/jobs/statuses":             {allow: "rwm"},
-	"PUT POST /v1/validate/job":              {allow: "rwm", body: `{"Job": $jobspec}`},
-	"GET /v1/job/{id}":                       {allow: "rwm"},
-	"PUT POST /v1/job/{id}":                  {allow: "wm", body: `{"Job": $jobspec}`},
-	"DELETE /v1/job/{id}":                    {allow: "wm"},
-	"GET /v1/job/{id}/allocations":           {allow: "rwm"},
-	"GET /v1/job/{id}/evaluations":           {allow: "rwm"},
-	"GET /v1/job/{id}/deployments":           {allow: "rwm"},
-	"GET /v1/job/{id}/deployment":            {allow: "rwm"},
-	"GET /v1/job/{id}/explain":               {allow: "rwm"},
-	"GET /v1/job/{id}/summary":               {allow: "rwm"},
-	"GET /v1/job/{id}/versions":              {allow: "rwm"},
-	"GET /v1/job/{id}/submission":            {allow: "rwm", query: "version=0"},
-	"GET /v1/job/{id}/services":              {allow: "rwm"},
-	"GET /v1/job/{id}/actions":               {allow: "rwm"},
-	"GET /v1/job/{id}/action":                {allow: everybody}, // 501
-	"GET /v1/job/{id}/scale":                 {allow: "rwm"},
-	"PUT POST /v1/job/{id}/scale":            {allow: "wm", body: `{"Count": 2, "Target": {"Group": "g"}}`},
-	"PUT POST /v1/job/{id}/plan":             {allow: "wm", body: `{"Job": $jobspec}`},
-	"PUT POST /v1/job/{id}/evaluate":         {allow: "wm", body: `{"JobID": "$job"}`},
-	"PUT POST /v1/job/{id}/revert":           {allow: "wm", body: `{"JobID": "$job", "JobVersion": 0}`},
-	"PUT POST /v1/job/{id}/stable":           {allow: "wm", body: `{"JobID": "$job", "JobVersion": 0, "Stable": true}`},
-	"PUT POST /v1/job/{id}/periodic/force":   {allow: "wm"},
-	"PUT POST /v1/job/{id}/dispatch/payload": {allow: "wm"},
-	"PUT POST /v1/job/{id}/dispatch":         {allow: "wm"},
+	"GET /v1/jobs":                             {allow: "rwm"},
+	"PUT POST /v1/jobs":                        {allow: "wm", body: `{"Job": $jobspec}`},
+	"PUT POST /v1/jobs/parse":                  {allow: "rwm", body: `{"JobHCL": "job \"x\" {}"}`},
+	"GET POST /v1/jobs/statuses":               {allow: "rwm"},
+	"PUT POST /v1/validate/job":                {allow: "rwm", body: `{"Job": $jobspec}`},
+	"GET /v1/job/{id}":                         {allow: "rwm"},
+	"PUT POST /v1/job/{id}":                    {allow: "wm", body: `{"Job": $jobspec}`},
+	"DELETE /v1/job/{id}":                      {allow: "wm"},
+	"GET /v1/job/{id}/allocations":             {allow: "rwm"},
+	"GET /v1/job/{id}/evaluations":             {allow: "rwm"},
+	"GET /v1/job/{id}/deployments":             {allow: "rwm"},
+	"GET /v1/job/{id}/deployment":              {allow: "rwm"},
+	"GET /v1/job/{id}/explain":                 {allow: "rwm"},
+	"GET /v1/job/{id}/summary":                 {allow: "rwm"},
+	"GET /v1/job/{id}/versions":                {allow: "rwm"},
+	"PUT POST /v1/job/{id}/versions/{tag}/tag": {allow: "wm", body: `{"Latest": true}`},
+	"DELETE /v1/job/{id}/versions/{tag}/tag":   {allow: "wm"},
+	"GET /v1/job/{id}/submission":              {allow: "rwm", query: "version=0"},
+	"GET /v1/job/{id}/services":                {allow: "rwm"},
+	"GET /v1/job/{id}/actions":                 {allow: "rwm"},
+	"GET /v1/job/{id}/action":                  {allow: everybody}, // 501
+	"GET /v1/job/{id}/scale":                   {allow: "rwm"},
+	"PUT POST /v1/job/{id}/scale":              {allow: "wm", body: `{"Count": 2, "Target": {"Group": "g"}}`},
+	"PUT POST /v1/job/{id}/plan":               {allow: "wm", body: `{"Job": $jobspec}`},
+	"PUT POST /v1/job/{id}/evaluate":           {allow: "wm", body: `{"JobID": "$job"}`},
+	"PUT POST /v1/job/{id}/revert":             {allow: "wm", body: `{"JobID": "$job", "JobVersion": 0}`},
+	"PUT POST /v1/job/{id}/stable":             {allow: "wm", body: `{"JobID": "$job", "JobVersion": 0, "Stable": true}`},
+	"PUT POST /v1/job/{id}/periodic/force":     {allow: "wm"},
+	"PUT POST /v1/job/{id}/dispatch/payload":   {allow: "wm"},
+	"PUT POST /v1/job/{id}/dispatch":           {allow: "wm"},
 
 	"GET /v1/allocations":                            {allow: "rwm"},
 	"GET /v1/allocation/{id}":                        {allow: "rwm"},
@@ -272,6 +274,7 @@ func newMatrixWorld(t *testing.T, namespace string) *matrixWorld {
 	w.propose(&store.UpsertBindingRule{Rule: &api.ACLBindingRule{ID: matrixRule, AuthMethod: "jwt", BindType: api.BindManagement}})
 	w.propose(&store.UpsertNamespaces{Namespaces: []*api.Namespace{{Name: namespace}}})
 	w.propose(&store.RegisterJob{Job: job, Eval: eval, Submission: &api.JobSubmission{Source: "x", Format: "hcl2"}, Now: now})
+	w.propose(&store.TagJobVersion{Namespace: namespace, JobID: "web", Tag: api.JobVersionTag{Name: "kept"}})
 	done := *eval
 	done.Status = api.EvalStatusComplete
 	stored := w.store.Snapshot().Job(namespace, "web")
@@ -314,7 +317,7 @@ func (w *matrixWorld) path(pattern string) string {
 	if kind == "" {
 		kind = "alloc"
 	}
-	return strings.NewReplacer("{id}", w.ids[kind], "{registration}", w.ids["registration"]).Replace(pattern)
+	return strings.NewReplacer("{id}", w.ids[kind], "{registration}", w.ids["registration"], "{tag}", "kept").Replace(pattern)
 }
 
 func (w *matrixWorld) fill(body string) string {

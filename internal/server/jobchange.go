@@ -24,7 +24,7 @@ func (s *Server) DeregisterJob(ctx context.Context, token, namespace, id string,
 	if o.EvalPriority != 0 && (o.EvalPriority < api.MinJobPriority || o.EvalPriority > api.MaxJobPriority) {
 		return nil, api.Errorf(api.CodeInvalid, "eval_priority is %d: it must be from %d to %d, or 0 for the job's priority", o.EvalPriority, api.MinJobPriority, api.MaxJobPriority)
 	}
-	cmd := &store.DeregisterJob{Namespace: namespace, JobID: id, Purge: o.Purge, NoShutdownDelay: o.NoShutdownDelay, Now: s.now().UnixNano()}
+	cmd := &store.DeregisterJob{Namespace: namespace, JobID: id, Purge: o.Purge, NoShutdownDelay: o.NoShutdownDelay, Keep: s.cfg.KeepVersions, Now: s.now().UnixNano()}
 	if !job.IsPeriodicActive() && !job.IsParameterized() {
 		cmd.Eval = s.jobEval(job, api.EvalTriggerJobDeregister)
 		if o.EvalPriority != 0 {
@@ -76,7 +76,7 @@ func (s *Server) RevertJob(ctx context.Context, token, namespace string, req *ap
 	again.SubmitTime = now
 	cmd := &store.RegisterJob{
 		Job: &again, Submission: snap.Submission(namespace, req.JobID, req.JobVersion),
-		Enforce: true, EnforceIndex: current.JobModifyIndex, Now: now,
+		Enforce: true, EnforceIndex: current.JobModifyIndex, Keep: s.cfg.KeepVersions, Now: now,
 	}
 	if !again.IsPeriodicActive() && !again.IsParameterized() {
 		cmd.Eval = s.jobEval(&again, api.EvalTriggerJobRegister)
@@ -155,7 +155,7 @@ func (s *Server) ScaleJob(ctx context.Context, token, namespace, id string, req 
 	}
 	now := s.now().UnixNano()
 	cmd := &store.ScaleJob{
-		Namespace: namespace, JobID: id, Group: group.Name, EnforceIndex: req.JobModifyIndex, Now: now,
+		Namespace: namespace, JobID: id, Group: group.Name, EnforceIndex: req.JobModifyIndex, Keep: s.cfg.KeepVersions, Now: now,
 		Event: api.ScalingEvent{Count: req.Count, Error: req.Error, Message: req.Message, Meta: req.Meta},
 	}
 	if req.Count != nil {

@@ -46,7 +46,7 @@ func (s *Server) RegisterJob(ctx context.Context, token string, req *api.JobRegi
 	}
 	now := s.now().UnixNano()
 	job.SubmitTime = now
-	cmd := &store.RegisterJob{Job: job, Enforce: req.EnforceIndex, EnforceIndex: req.JobModifyIndex, Now: now}
+	cmd := &store.RegisterJob{Job: job, Enforce: req.EnforceIndex, EnforceIndex: req.JobModifyIndex, Keep: s.cfg.KeepVersions, Now: now}
 	if sub := req.Submission; sub != nil {
 		if len(sub.Source)+len(sub.Variables) > api.MaxSubmissionSize {
 			warnings = append(warnings, fmt.Sprintf("the job's source is not kept: it has %d bytes, at most %d are", len(sub.Source)+len(sub.Variables), api.MaxSubmissionSize))

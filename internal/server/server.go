@@ -28,6 +28,7 @@ type Config struct {
 	ACL          *ACL         // nil: there are no policies and tokens
 	OIDCIssuer   string       // URL others reach the public keys at; empty: none
 	Region       string
+	KeepVersions int      // versions of a job without a name that are kept; 0: api.MaxJobVersions
 	Drivers      []string // that this version has; a job may also name one that a node offers
 	Log          *slog.Logger
 	Now          func() time.Time

@@ -62,6 +62,8 @@ var commands = []struct {
 	{"LaunchJob", func() Command { return new(LaunchJob) }},
 	{"WrapRootKey", func() Command { return new(WrapRootKey) }},
 	{"DeleteRootKey", func() Command { return new(DeleteRootKey) }},
+	{"TagJobVersion", func() Command { return new(TagJobVersion) }},
+	{"UntagJobVersion", func() Command { return new(UntagJobVersion) }},
 }
 
 // compact is a command with a codec of its own: the ones there are many of.

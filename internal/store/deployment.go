@@ -205,7 +205,8 @@ func (t *tx) revertAndEval(revert *api.Job, eval *api.Evaluation, now int64) err
 		if row := t.editJob(revert.Namespace, revert.ID); row != nil {
 			j := *revert
 			j.VersionTag, j.SubmitTime = nil, 0
-			t.putJob(j.Namespace, j.ID, t.newVersion(row, &j, now))
+			keep := len(row.versions) + 1 // the next registration drops what is too old
+			t.putJob(j.Namespace, j.ID, t.newVersion(row, &j, keep, now))
 			t.touchJob(j.Namespace, j.ID)
 		}
 	}

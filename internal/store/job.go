@@ -207,6 +207,7 @@ type RegisterJob struct {
 	Enforce      bool
 	EnforceIndex uint64
 	KeepVersion  *uint64 // set when the job equals that version: no new version is made
+	Keep         int     // versions without a name that are kept; 0: api.MaxJobVersions
 	Now          int64
 }
 
@@ -226,7 +227,7 @@ func (c *RegisterJob) apply(t *tx) (any, error) {
 		cur.ModifyIndex = t.index
 		t.putJob(j.Namespace, j.ID, row)
 	} else {
-		row = t.newVersion(row, j, c.Now)
+		row = t.newVersion(row, j, c.Keep, c.Now)
 		t.addSubmission(row, c.Submission)
 		t.putJob(j.Namespace, j.ID, row)
 	}
@@ -256,8 +257,9 @@ func enforce(row *jobRow, want uint64) error {
 	return nil
 }
 
-// newVersion returns row (nil for a new job) with j as its newest version.
-func (t *tx) newVersion(row *jobRow, j *api.Job, now int64) *jobRow {
+// newVersion returns row (nil for a new job) with j as its newest version; keep
+// bounds how many there are.
+func (t *tx) newVersion(row *jobRow, j *api.Job, keep int, now int64) *jobRow {
 	cp := *j
 	cp.ModifyIndex, cp.JobModifyIndex = t.index, t.index
 	cp.Stable = false
@@ -272,7 +274,7 @@ func (t *tx) newVersion(row *jobRow, j *api.Job, now int64) *jobRow {
 	} else {
 		cp.CreateIndex, cp.Version = row.job().CreateIndex, row.job().Version+1
 	}
-	row.versions = keepVersions(append([]*api.Job{&cp}, row.versions...))
+	row.versions = keepVersions(append([]*api.Job{&cp}, row.versions...), keep)
 	row.submissions = slices.DeleteFunc(slices.Clone(row.submissions), func(s *api.JobSubmission) bool {
 		return row.version(s.Version) == nil
 	})
@@ -292,22 +294,20 @@ func (t *tx) newVersion(row *jobRow, j *api.Job, now int64) *jobRow {
 	return row
 }
 
-// keepVersions drops the oldest untagged versions over the bound.
-func keepVersions(vs []*api.Job) []*api.Job {
-	for len(vs) > api.MaxJobVersions {
-		drop := -1
-		for i := len(vs) - 1; i > 0; i-- {
-			if vs[i].VersionTag == nil {
-				drop = i
-				break
-			}
-		}
-		if drop < 0 {
-			break
-		}
-		vs = slices.Delete(vs, drop, drop+1)
+// keepVersions drops the oldest versions over the bound, 0 meaning the default.
+// Those with a name stay and don't count, and so does the current one.
+func keepVersions(vs []*api.Job, bound int) []*api.Job {
+	if bound <= 0 {
+		bound = api.MaxJobVersions
 	}
-	return vs
+	kept := 0
+	return slices.DeleteFunc(vs, func(j *api.Job) bool {
+		if j.VersionTag != nil {
+			return false
+		}
+		kept++
+		return kept > bound
+	})
 }
 
 func (t *tx) addSubmission(row *jobRow, sub *api.JobSubmission) {
@@ -328,6 +328,7 @@ type DeregisterJob struct {
 	Purge           bool
 	NoShutdownDelay bool
 	Eval            *api.Evaluation
+	Keep            int // as in RegisterJob
 	Now             int64
 }
 
@@ -358,7 +359,7 @@ func (c *DeregisterJob) apply(t *tx) (any, error) {
 		stopped.Stop = true
 		stopped.VersionTag = nil
 		stopped.SubmitTime = 0
-		row = t.newVersion(row, &stopped, c.Now)
+		row = t.newVersion(row, &stopped, c.Keep, c.Now)
 		t.putJob(c.Namespace, c.JobID, row)
 		job = row.job()
 	}
@@ -381,6 +382,7 @@ type ScaleJob struct {
 	Event        api.ScalingEvent
 	EnforceIndex uint64 // 0: any
 	Eval         *api.Evaluation
+	Keep         int // as in RegisterJob
 	Now          int64
 }
 
@@ -412,7 +414,7 @@ func (c *ScaleJob) apply(t *tx) (any, error) {
 		j.TaskGroups[at] = &g
 		j.VersionTag = nil
 		j.SubmitTime = 0
-		row = t.newVersion(row, &j, c.Now)
+		row = t.newVersion(row, &j, c.Keep, c.Now)
 	}
 	if c.Eval != nil {
 		id := c.Eval.ID
@@ -453,18 +455,7 @@ func (t *tx) markStable(ns, id string, version uint64, stable bool) error {
 	if row == nil {
 		return notFound("job", id)
 	}
-	at := slices.IndexFunc(row.versions, func(j *api.Job) bool { return j.Version == version })
-	if at < 0 {
-		return &api.Error{Code: api.CodeNotFound, Message: "job version not found"}
-	}
-	j := *row.versions[at]
-	j.Stable = stable
-	j.ModifyIndex = t.index
-	row.versions = slices.Clone(row.versions)
-	row.versions[at] = &j
-	t.putJob(ns, id, row)
-	t.touchJob(ns, id)
-	return nil
+	return t.editVersion(row, ns, id, version, func(j *api.Job) { j.Stable = stable })
 }
 
 // settleJobStatus derives a job's status from its allocations and evaluations.

@@ -99,7 +99,7 @@ func (t *tx) launch(c *LaunchJob, j *api.Job) (any, error) {
 	if t.jobRow(j.Namespace, j.ID) != nil {
 		return nil, api.Errorf(api.CodeConflict, "job %q exists already", j.ID)
 	}
-	row := t.newVersion(nil, j, c.Now)
+	row := t.newVersion(nil, j, 0, c.Now)
 	t.putJob(j.Namespace, j.ID, row)
 	t.touchJob(j.Namespace, j.ID)
 	out := &Launched{Job: row.job()}
