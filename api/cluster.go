@@ -15,19 +15,3 @@ type RaftConfiguration struct {
 	Servers []*RaftServer
 	Index   uint64
 }
-
-// NodePool is a named set of nodes.
-type NodePool struct {
-	Name                   string
-	Description            string
-	Meta                   map[string]string
-	SchedulerConfiguration *NodePoolSchedulerConfiguration
-	CreateIndex            uint64
-	ModifyIndex            uint64
-}
-
-// NodePoolSchedulerConfiguration overrides the region's for one pool.
-type NodePoolSchedulerConfiguration struct {
-	SchedulerAlgorithm            string
-	MemoryOversubscriptionEnabled *bool
-}

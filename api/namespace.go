@@ -99,16 +99,7 @@ func (n *Namespace) Validate() error {
 	if len(n.RequiredExtraClaims)+len(n.OptionalExtraClaims) > 0 {
 		at.bad("RequiredExtraClaims, OptionalExtraClaims", "identities have no claims of namespaces: leave them out")
 	}
-	size := 0
-	for k, v := range n.Meta {
-		size += len(k) + len(v)
-		if k == "" {
-			at.bad("Meta", "a name is empty")
-		}
-	}
-	if size > maxNamespaceMeta {
-		at.bad("Meta", "it has %d bytes, at most %d are kept", size, maxNamespaceMeta)
-	}
+	at.notes("Meta", n.Meta, maxNamespaceMeta)
 	if c := n.Capabilities; c != nil {
 		at := at.in("Capabilities")
 		at.names("EnabledTaskDrivers", c.EnabledTaskDrivers)
@@ -145,6 +136,20 @@ func (s spot) names(field string, list []string) {
 		if name == "" {
 			s.bad(field, "a name is empty")
 		}
+	}
+}
+
+// notes checks names with text for people.
+func (s spot) notes(field string, meta map[string]string, most int) {
+	size := 0
+	for k, v := range meta {
+		size += len(k) + len(v)
+		if k == "" {
+			s.bad(field, "a name is empty")
+		}
+	}
+	if size > most {
+		s.bad(field, "it has %d bytes, at most %d are kept", size, most)
 	}
 }
 

@@ -52,9 +52,6 @@ func (j *Job) validate(at spot) {
 	}
 	at.label("Region", j.Region)
 	at.label("NodePool", j.NodePool)
-	if j.NodePool == AllNodePools {
-		at.bad("NodePool", "%q holds every node and takes no jobs: name another pool", j.NodePool)
-	}
 	if !isJobType(j.Type) {
 		at.bad("Type", "%q is not a job type: use service, batch, system or sysbatch", clip(j.Type))
 	}

@@ -20,7 +20,7 @@ func TestValidateNamesPlaceValueAndRemedy(t *testing.T) {
 		{func(j *Job) { j.Type = "cron" }, `Type: "cron" is not a job type`},
 		{func(j *Job) { j.Priority = 101 }, "Priority: 101 is above the maximum of 100"},
 		{func(j *Job) { j.Priority = -1 }, "Priority: -1 is below the minimum of 1"},
-		{func(j *Job) { j.NodePool = "all" }, "NodePool:"},
+		{func(j *Job) { j.NodePool = "\x00" }, "NodePool:"},
 		{func(j *Job) { j.Datacenters = []string{""} }, "Datacenters[0]: is empty"},
 		{func(j *Job) { j.TaskGroups = nil }, "TaskGroups: is empty"},
 		{func(j *Job) { j.TaskGroups = append(j.TaskGroups, j.TaskGroups[0].Copy()) }, `TaskGroups: has two groups named "cache"`},

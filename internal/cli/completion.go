@@ -154,7 +154,7 @@ func (e *env) candidates(ctx context.Context, fs *flag.FlagSet, last string) []s
 	if f := fs.Lookup("job"); f != nil && f.Value.String() == "true" {
 		kind = "job"
 	}
-	contexts := map[string]string{"job": "jobs", "alloc": "allocs", "node": "nodes", "eval": "evals", "deployment": "deployment", "namespace": "namespaces", "any": "all"}
+	contexts := map[string]string{"job": "jobs", "alloc": "allocs", "node": "nodes", "eval": "evals", "deployment": "deployment", "namespace": "namespaces", "pool": "node_pools", "any": "all"}
 	switch kind {
 	case "file":
 		return []string{":files"}
@@ -169,7 +169,7 @@ func (e *env) candidates(ctx context.Context, fs *flag.FlagSet, last string) []s
 	}
 	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
 	defer cancel()
-	if kind != "job" && kind != "namespace" && kind != "any" && len(strings.ReplaceAll(last, "-", ""))%2 == 1 {
+	if kind != "job" && kind != "namespace" && kind != "pool" && kind != "any" && len(strings.ReplaceAll(last, "-", ""))%2 == 1 {
 		last = last[:len(last)-1]
 	}
 	resp, err := c.Search().Prefix(ctx, &api.SearchRequest{Prefix: last, Context: contexts[kind], Namespace: e.conn.Namespace})

@@ -45,6 +45,15 @@ func runJobInit(e *env, o *jobInitOptions, args []string) error {
 	if o.short {
 		text = exampleShortJob
 	}
+	if err := writeExample(path, text); err != nil {
+		return err
+	}
+	e.say("%s %s written: \"drover plan %s\" shows what it would do, \"drover run %s\" does it", e.out.green("✓"), path, path, path)
+	return nil
+}
+
+// writeExample writes a new file. One that exists is left alone.
+func writeExample(path, text string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return api.Errorf(api.CodeConflict, "%s exists already: name another file", path)
@@ -58,6 +67,5 @@ func runJobInit(e *env, o *jobInitOptions, args []string) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	e.say("%s %s written: \"drover plan %s\" shows what it would do, \"drover run %s\" does it", e.out.green("✓"), path, path, path)
 	return nil
 }

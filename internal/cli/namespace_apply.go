@@ -117,22 +117,31 @@ func isFile(arg string) bool {
 
 // readNamespace reads a namespace from a file, HCL or JSON.
 func (e *env) readNamespace(path string, isJSON bool) (*api.Namespace, error) {
-	text, err := e.readSource(path)
-	if err != nil {
-		return nil, err
-	}
-	if isJSON || strings.HasPrefix(strings.TrimSpace(string(text)), "{") {
-		ns := &api.Namespace{}
-		dec := json.NewDecoder(strings.NewReader(string(text)))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(ns); err != nil {
-			return nil, api.Errorf(api.CodeInvalid, "%s is not the JSON of a namespace: %w", path, err)
-		}
-		return ns, nil
+	ns := &api.Namespace{}
+	text, done, err := e.readNoun(path, "namespace", isJSON, ns)
+	if err != nil || done {
+		return ns, err
 	}
 	var spec namespaceSpec
 	if err := decodeSpec(path, text, &spec); err != nil {
 		return nil, err
 	}
 	return spec.namespace(path)
+}
+
+// readNoun reads a file, and into too when it is the JSON of a noun; then done
+// is true.
+func (e *env) readNoun(path, noun string, isJSON bool, into any) (text []byte, done bool, err error) {
+	if text, err = e.readSource(path); err != nil {
+		return nil, false, err
+	}
+	if !isJSON && !strings.HasPrefix(strings.TrimSpace(string(text)), "{") {
+		return text, false, nil
+	}
+	dec := json.NewDecoder(strings.NewReader(string(text)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return nil, false, api.Errorf(api.CodeInvalid, "%s is not the JSON of a %s: %w", path, noun, err)
+	}
+	return text, true, nil
 }

@@ -63,19 +63,9 @@ type poolSpec struct {
 // namespace returns what the file at path describes.
 func (s *namespaceSpec) namespace(path string) (*api.Namespace, error) {
 	ns := &api.Namespace{Name: s.Name, Description: s.Description, Quota: s.Quota, Meta: maps.Clone(s.Meta)}
-	for _, b := range s.MetaBlocks {
-		attrs, diags := b.Body.JustAttributes()
-		if ns.Meta == nil {
-			ns.Meta = map[string]string{}
-		}
-		for name, attr := range attrs {
-			var value string
-			diags = append(diags, gohcl.DecodeExpression(attr.Expr, nil, &value)...)
-			ns.Meta[name] = value
-		}
-		if err := specError(path, diags); err != nil {
-			return nil, err
-		}
+	var err error
+	if ns.Meta, err = withBlocks(path, ns.Meta, s.MetaBlocks); err != nil {
+		return nil, err
 	}
 	if c := s.Capabilities; c != nil {
 		v := api.NamespaceCapabilities(*c)
@@ -93,4 +83,23 @@ func (p *poolSpec) clusters() *api.NamespaceClusters {
 		return nil
 	}
 	return &api.NamespaceClusters{Default: p.Default, Allowed: p.Allowed, Denied: p.Denied}
+}
+
+// withBlocks adds what blocks of the file at path say to meta, and returns it.
+func withBlocks(path string, meta map[string]string, blocks []metaSpec) (map[string]string, error) {
+	for _, b := range blocks {
+		attrs, diags := b.Body.JustAttributes()
+		if meta == nil {
+			meta = map[string]string{}
+		}
+		for name, attr := range attrs {
+			var value string
+			diags = append(diags, gohcl.DecodeExpression(attr.Expr, nil, &value)...)
+			meta[name] = value
+		}
+		if err := specError(path, diags); err != nil {
+			return nil, err
+		}
+	}
+	return meta, nil
 }

@@ -124,11 +124,16 @@ func (e *env) showNamespace(n *api.Namespace) {
 		f.addIf("Denied node pools", strings.Join(p.Denied, ", "))
 	}
 	e.show(f)
-	if len(n.Meta) > 0 {
+	e.showMeta(n.Meta)
+}
+
+// showMeta shows names with text for people, if there are any.
+func (e *env) showMeta(meta map[string]string) {
+	if len(meta) > 0 {
 		e.heading("Metadata")
 		m := &facts{}
-		for _, k := range keys(n.Meta) {
-			m.add(visible(k), visible(n.Meta[k]))
+		for _, k := range keys(meta) {
+			m.add(visible(k), visible(meta[k]))
 		}
 		e.show(m)
 	}

@@ -23,7 +23,7 @@ type verb struct {
 	rawArgs bool                   // flags end at the first argument (a command follows)
 	offline bool                   // talks to no agent: no connection flags
 	failure int                    // exit code of failures when it is not 1
-	argKind string                 // what completion offers: job, alloc, node, eval, deployment, namespace, file, verb
+	argKind string                 // what completion offers: job, alloc, node, eval, deployment, namespace, pool, file, verb
 
 	run func(ctx context.Context, e *env, args []string) error
 }
@@ -41,6 +41,7 @@ func verbs() []*verb {
 		eventsVerb(), agentMonitorVerb(), evalListVerb(), evalStatusVerb(),
 		deploymentListVerb(), deploymentStatusVerb(), deploymentPromoteVerb(), deploymentFailVerb(), deploymentPauseVerb(), deploymentResumeVerb(),
 		nodeStatusVerb(), nodeEligibilityVerb(), nodeDrainVerb(), nodeIdentityGetVerb(), nodeIdentityRenewVerb(), nodeIntroCreateVerb(),
+		nodePoolApplyVerb(), nodePoolListVerb(), nodePoolInfoVerb(), nodePoolInitVerb(), nodePoolJobsVerb(), nodePoolNodesVerb(), nodePoolDeleteVerb(),
 		namespaceApplyVerb(), namespaceListVerb(), namespaceStatusVerb(), namespaceInspectVerb(), namespaceDeleteVerb(),
 		auditVerifyVerb(),
 		statusVerb(), serverMembersVerb(), operatorAutopilotHealthVerb(), operatorDebugVerb(), serverJoinVerb(), serverForceLeaveVerb(), systemGCVerb(), operatorAPIVerb(),

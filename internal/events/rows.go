@@ -29,6 +29,8 @@ func keysOf(row any) (key, namespace string, filterKeys []string) {
 		return r.ID, "", filter(r.AuthMethod)
 	case *api.Namespace:
 		return r.Name, "", nil
+	case *api.NodePool:
+		return r.Name, "", nil
 	case *api.ServiceRegistration:
 		return r.ID, r.Namespace, filter(r.ServiceName, r.JobID, r.AllocID)
 	}
@@ -83,6 +85,8 @@ func payloadOf(row any, deleted bool) map[string]any {
 		return map[string]any{"ACLBindingRule": r}
 	case *api.Namespace:
 		return map[string]any{"Namespace": r}
+	case *api.NodePool:
+		return map[string]any{"NodePool": r}
 	case *api.ServiceRegistration:
 		return map[string]any{"Service": r}
 	}

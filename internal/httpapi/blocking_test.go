@@ -215,6 +215,7 @@ func (c *churn) step() {
 			c.apply(&store.UpdateNodeEligibility{NodeID: node, Eligibility: []string{api.NodeEligible, api.NodeIneligible}[c.rng.IntN(2)], Now: now})
 		case 3:
 			c.apply(&store.DeleteNode{NodeID: node, Now: now})
+			c.apply(&store.DeleteNodePools{Names: []string{"batch"}})
 		}
 	case 16:
 		name := "ns" + strconv.Itoa(c.rng.IntN(3))
@@ -239,7 +240,7 @@ func everyRead() []string {
 		`/v1/allocations?filter=ClientStatus == "running"`, "/v1/allocations?reverse=true&task_states=false", "/v1/allocations?resources=true",
 		"/v1/evaluations", "/v1/evaluations?namespace=*", "/v1/evaluations?prefix=61", "/v1/evaluations?status=blocked&job=web", "/v1/evaluations/count",
 		"/v1/jobs", "/v1/jobs?namespace=*", "/v1/jobs?namespace=other&prefix=w", "/v1/jobs/statuses", "/v1/jobs/statuses?namespace=*",
-		"/v1/nodes", "/v1/nodes?prefix=fb", "/v1/node/pools", "/v1/node/pool/batch", "/v1/node/pool/batch/nodes",
+		"/v1/nodes", "/v1/nodes?prefix=fb", "/v1/node/pools", "/v1/node/pool/batch", "/v1/node/pool/batch/nodes", "/v1/node/pool/batch/jobs", "/v1/node/pool/all/jobs?namespace=*",
 		"/v1/deployments", "/v1/deployments?namespace=*", "/v1/namespaces", "/v1/namespace/ns1", "/v1/scaling/policies", "/v1/scaling/policies?namespace=*",
 	}
 	for _, job := range []string{"web", "db"} {

@@ -82,6 +82,7 @@ type Server interface {
 	Evals
 	Deployments
 	Nodes
+	NodePools
 	Namespaces
 	Services
 	Operator
@@ -166,7 +167,7 @@ type Deployments interface {
 	SetDeploymentHealth(ctx context.Context, token, id string, healthy, unhealthy []string) (*api.DeploymentUpdateResponse, error)
 }
 
-// Nodes reads and changes nodes and their pools.
+// Nodes reads and changes nodes.
 type Nodes interface {
 	Nodes(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.Node], api.Meta, error)
 	Node(ctx context.Context, opts api.ListOptions, id string) (*api.Node, api.Meta, error)
@@ -175,9 +176,16 @@ type Nodes interface {
 	SetEligibility(ctx context.Context, token, id, eligibility string) (*api.NodeUpdateResponse, error)
 	EvaluateNode(ctx context.Context, token, id string) (*api.NodeUpdateResponse, error)
 	PurgeNode(ctx context.Context, token, id string) (*api.NodeUpdateResponse, error)
-	NodePools(ctx context.Context, opts api.ListOptions) ([]*api.NodePool, api.Meta, error)
+}
+
+// NodePools reads and changes node pools.
+type NodePools interface {
+	NodePools(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.NodePool], api.Meta, error)
 	NodePool(ctx context.Context, opts api.ListOptions, name string) (*api.NodePool, api.Meta, error)
 	NodePoolNodes(ctx context.Context, opts api.ListOptions, name string) (iter.Seq[*api.Node], api.Meta, error)
+	NodePoolJobs(ctx context.Context, opts api.ListOptions, name string, meta bool) (iter.Seq[*api.JobListStub], api.Meta, error)
+	UpsertNodePool(ctx context.Context, token string, p *api.NodePool) (index uint64, err error)
+	DeleteNodePool(ctx context.Context, token, name string) (index uint64, err error)
 }
 
 // Namespaces reads and changes namespaces.

@@ -141,7 +141,10 @@ var matrix = map[string]matrixRow{
 	"GET /v1/node/pools":                 {allow: everybody}, // filtered
 	"GET /v1/node/pool/{id}":             {allow: "om"},
 	"GET /v1/node/pool/{id}/nodes":       {allow: "om"},
-	"PUT POST /v1/node/pools":            {allow: everybody}, // 501
+	"GET /v1/node/pool/{id}/jobs":        {allow: "m"}, // rights of two kinds
+	"PUT POST /v1/node/pools":            {allow: "om", body: `{"Name": "x"}`},
+	"PUT POST /v1/node/pool/{id}":        {allow: "om", body: `{"Description": "x"}`},
+	"DELETE /v1/node/pool/{id}":          {allow: "om"}, // and then it is built in
 
 	"PUT POST /v1/search":                            {allow: everybody, body: `{"Prefix": "", "Context": "all"}`}, // filtered
 	"PUT POST /v1/search/fuzzy":                      {allow: everybody, body: `{"Text": "web", "Context": "all"}`},

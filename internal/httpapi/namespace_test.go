@@ -74,6 +74,7 @@ func TestNamespaceRoutes(t *testing.T) {
 func TestJobsInNamespaces(t *testing.T) {
 	w := newWorld(t)
 	w.send("PUT", "/v1/namespace", `{"Name":"prod","Capabilities":{"DisabledTaskDrivers":["docker"]}}`, nil)
+	w.send("PUT", "/v1/node/pools", `{"Name":"gpu"}`, nil)
 	w.send("PUT", "/v1/namespace", `{"Name":"gpu","NodePoolConfiguration":{"Default":"gpu"}}`, nil)
 	w.run("web", 1)
 	var reg api.JobRegisterResponse

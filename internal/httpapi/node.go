@@ -26,15 +26,6 @@ func (a *routes) nodeRoutes() []web.Route {
 			{Methods: "PUT POST", Pattern: "purge", Needs: web.Region(api.CapNodeWrite), Do: nodeChange(a.Server.PurgeNode)},
 			{Methods: "PUT POST", Pattern: "drain", Needs: web.Region(api.CapNodeWrite), Do: a.drainNode},
 		}),
-
-		{Methods: "GET", Pattern: "/v1/node/pools", Needs: web.Shown(api.CapNodePoolRead), Do: read(func(r *http.Request, o api.ListOptions, _ string) ([]*api.NodePool, api.Meta, error) {
-			return a.Server.NodePools(r.Context(), o)
-		})},
-		{Methods: "GET", Pattern: "/v1/node/pool/{id}", Needs: web.Pool(api.CapNodePoolRead), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.NodePool, api.Meta, error) {
-			return a.Server.NodePool(r.Context(), o, id)
-		})},
-		{Methods: "GET", Pattern: "/v1/node/pool/{id}/nodes", Needs: web.Region(api.CapNodeRead).And(web.Pool(api.CapNodePoolRead)), Do: a.nodeList(a.Server.NodePoolNodes)},
-		{Methods: "PUT POST", Pattern: "/v1/node/pools", Needs: web.Everyone(), Do: unsupported("node pools can't be changed yet: a pool exists while a node says it belongs to it")},
 	}
 }
 

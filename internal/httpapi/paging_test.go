@@ -36,6 +36,8 @@ var pagedLists = []struct {
 	{target: "/v1/nodes", name: []string{"ID"}, filter: `NodePool == "default"`, garbage: []string{"x", "12." + noID}},
 	{target: "/v1/nodes", name: []string{"ID"}, filter: `Status == "ready"`, prefix: "e0", garbage: []string{"x"}},
 	{target: "/v1/node/pool/default/nodes", name: []string{"ID"}, filter: `Status == "ready"`, garbage: []string{"x"}},
+	{target: "/v1/node/pool/all/jobs", name: []string{"Namespace", "ID"}, filter: `Status != "dead"`, spaces: true, garbage: []string{"x", "web"}},
+	{target: "/v1/node/pools", name: []string{"Name"}, filter: `Description != "3"`, prefix: "np", garbage: []string{"a b", "x/y", strings.Repeat("x", 200)}},
 	{target: "/v1/deployments", name: []string{"ID"}, filter: `Status != "failed"`, spaces: true, garbage: []string{"x", "1.x", noID}},
 	{target: "/v1/deployments", name: []string{"ID"}, filter: `JobID == "web"`, prefix: "61", spaces: true, garbage: []string{"x", "12." + noID}},
 	{target: "/v1/namespaces", name: []string{"Name"}, filter: `Description != "3"`, prefix: "ns", garbage: []string{"a b", "x/y", strings.Repeat("x", 200)}},
@@ -46,13 +48,17 @@ var pagedLists = []struct {
 	{target: "/v1/acl/binding-rules", name: []string{"ID"}, filter: `Description != "3"`, garbage: []string{"x"}},
 }
 
-// aclStep is churn's step for what access control has.
+// aclStep is churn's step for what access control has, and for node pools.
 func (c *churn) aclStep() {
 	n := c.rng.IntN(20)
 	text := fmt.Sprint(c.rng.IntN(6))
 	id := fmt.Sprintf("%02xaaaaaa-0000-4000-8000-0000000000%02x", n*13, n)
 	now := start.UnixNano()
-	switch c.rng.IntN(10) {
+	switch c.rng.IntN(12) {
+	case 10:
+		c.apply(&store.UpsertNodePools{Pools: []*api.NodePool{{Name: "np" + fmt.Sprint(n), Description: text}}})
+	case 11:
+		c.apply(&store.DeleteNodePools{Names: []string{"np" + fmt.Sprint(n)}})
 	case 0, 1:
 		c.apply(&store.UpsertACLPolicy{Policy: &api.ACLPolicy{Name: "p" + fmt.Sprint(n), Description: text, Rules: `node { policy = "read" }`}})
 	case 2:

@@ -40,6 +40,7 @@ func (a *routes) table() []web.Route {
 		a.deploymentRoutes(),
 		a.scalingRoutes(),
 		a.nodeRoutes(),
+		a.nodePoolRoutes(),
 		a.serviceRoutes(),
 		a.namespaceRoutes(),
 		a.operatorRoutes(),

@@ -141,7 +141,7 @@ type maker struct {
 	w      *Work
 	now    func() time.Time
 	newID  func() string
-	config *api.SchedulerConfiguration
+	config *api.SchedulerConfiguration // the region's
 	seed   uint64
 	plan   *api.Plan
 
@@ -214,10 +214,11 @@ func (m *maker) placeGroup(asks []*ask) {
 // field starts the nodes of a group.
 func (m *maker) field(job *api.Job, g *api.TaskGroup) *field {
 	check := newChecker(job, g)
+	config := m.st.NodePool(job.NodePool).In(m.config)
 	return &field{
 		fleet: m.fleet, scratch: m.scratch, check: check, explain: newExplain(check),
-		need:    needOf(g, check.ports, m.config.MemoryOversubscriptionEnabled),
-		uniform: m.config.SchedulerAlgorithm == api.AlgorithmSpread, seed: m.seed,
+		need:    needOf(g, check.ports, config.MemoryOversubscriptionEnabled),
+		uniform: config.SchedulerAlgorithm == api.AlgorithmSpread, seed: m.seed,
 	}
 }
 

@@ -17,7 +17,7 @@ type field struct {
 	explain  *explain
 	spreads  *spreads
 	affinity *affinities
-	uniform  bool // the region's algorithm is spread
+	uniform  bool // the pool's algorithm is spread
 	seed     uint64
 
 	*scratch

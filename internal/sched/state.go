@@ -21,6 +21,8 @@ type State interface {
 	// allocations use.
 	NodesUsage() iter.Seq2[*api.Node, *fit.Usage]
 	LatestDeployment(namespace, jobID string) *api.Deployment
+	// NodePool returns a node pool, or nil.
+	NodePool(name string) *api.NodePool
 	SchedulerConfig() *api.SchedulerConfiguration
 }
 

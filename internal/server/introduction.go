@@ -83,7 +83,8 @@ func (s *Server) introduced(n *api.Node, token string) error {
 	return nil
 }
 
-// nodeIdentityTTL is how long a node's identity is valid. It is renewed when
+// nodeIdentityTTL is how long a node's identity is valid whose pool does not
+// say it. It is renewed when
 // half of that has passed.
 const nodeIdentityTTL = 24 * time.Hour
 
@@ -95,17 +96,22 @@ const signWait = time.Second
 // a new one when what it shows is not valid, not what the node is any more,
 // past half of its time, or to be renewed; else "".
 func (s *Server) SignNode(ctx context.Context, nodeID, shown string, renew bool) (string, error) {
-	n := s.store.Snapshot().Node(nodeID)
+	snap := s.store.Snapshot()
+	n := snap.Node(nodeID)
 	if n == nil {
 		return "", missing("node")
 	}
+	ttl := nodeIdentityTTL
+	if p := snap.NodePool(n.NodePool); p != nil && p.NodeIdentityTTL > 0 {
+		ttl = p.NodeIdentityTTL.D()
+	}
 	if !renew && shown != "" {
 		i, err := identity.ParseNode(s.cfg.Keyring, shown)
-		if err == nil && i.Of(n) && s.now().Sub(i.Issued) < nodeIdentityTTL/2 {
+		if err == nil && i.Of(n) && s.now().Sub(i.Issued) < ttl/2 {
 			return "", nil
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, signWait)
 	defer cancel()
-	return identity.SignNode(ctx, s.cfg.Keyring, s.cfg.Region, s.cfg.OIDCIssuer, n, s.now(), nodeIdentityTTL)
+	return identity.SignNode(ctx, s.cfg.Keyring, s.cfg.Region, s.cfg.OIDCIssuer, n, s.now(), ttl)
 }

@@ -15,6 +15,11 @@ import (
 
 // Jobs lists jobs by namespace and ID. The next token is "<namespace>.<ID>".
 func (s *Server) Jobs(ctx context.Context, opts api.ListOptions, meta bool) (iter.Seq[*api.JobListStub], api.Meta, error) {
+	return s.jobs(ctx, opts, "", meta)
+}
+
+// jobs lists the jobs of a node pool, "" for all there are.
+func (s *Server) jobs(ctx context.Context, opts api.ListOptions, pool string, meta bool) (iter.Seq[*api.JobListStub], api.Meta, error) {
 	visible, err := s.visible(ctx, opts, api.CapListJobs)
 	if err != nil {
 		return nil, api.Meta{}, err
@@ -28,8 +33,7 @@ func (s *Server) Jobs(ctx context.Context, opts api.ListOptions, meta bool) (ite
 		return nil, api.Meta{}, badToken(opts.NextToken)
 	}
 	p := pager[*api.Job]{opts: opts, match: match,
-		visible: func(j *api.Job) bool { return visible(j.Namespace) && strings.HasPrefix(j.ID, opts.Prefix) },
-		token:   func(j *api.Job) string { return j.Namespace + "." + j.ID },
+		token: func(j *api.Job) string { return j.Namespace + "." + j.ID },
 	}
 	if opts.NextToken != "" && opts.Reverse {
 		p.before = func(j *api.Job) bool {
@@ -37,8 +41,17 @@ func (s *Server) Jobs(ctx context.Context, opts api.ListOptions, meta bool) (ite
 		}
 	}
 	var next string
-	keys := readKeys(opts.Namespace, store.KeyJobs(), store.KeyJobsOfNamespace)
+	keys := withPool(readKeys(opts.Namespace, store.KeyJobs(), store.KeyJobsOfNamespace), pool)
 	seq, out, err := read(ctx, s, opts, keys, func(snap *store.Snapshot) (iter.Seq[*api.JobListStub], uint64, error) {
+		index := max(snap.TableIndex(store.TableJobs), snap.TableIndex(store.TableSummaries), poolIndex(snap, pool))
+		of, err := poolOf(snap, pool)
+		if err != nil {
+			return nil, index, err
+		}
+		p := p
+		p.visible = func(j *api.Job) bool {
+			return visible(j.Namespace) && strings.HasPrefix(j.ID, opts.Prefix) && (of == nil || of.Holds(j.NodePool))
+		}
 		seq := snap.JobsFrom(startNS, startID)
 		if opts.Reverse {
 			seq = snap.JobsReverse()
@@ -52,7 +65,7 @@ func (s *Server) Jobs(ctx context.Context, opts api.ListOptions, meta bool) (ite
 				}
 			}
 		}
-		return stubs, max(snap.TableIndex(store.TableJobs), snap.TableIndex(store.TableSummaries)), nil
+		return stubs, index, nil
 	})
 	out.NextToken = next
 	return seq, out, err

@@ -108,13 +108,20 @@ func defaultPool(snap *store.Snapshot, j *api.Job) {
 	}
 }
 
-// admit refuses a canonical job that its namespace has no place for.
+// admit refuses a canonical job that its namespace has no place for, or whose
+// node pool does not exist.
 func admit(snap *store.Snapshot, j *api.Job) error {
 	n := snap.Namespace(j.Namespace)
 	if n == nil {
 		return store.NoNamespace(j.Namespace)
 	}
-	return n.Admit(j)
+	if err := n.Admit(j); err != nil {
+		return err
+	}
+	if snap.NodePool(j.NodePool) == nil {
+		return store.NoNodePool(j.NodePool)
+	}
+	return nil
 }
 
 // readKeys are the keys of a list of one namespace, or of all.

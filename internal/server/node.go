@@ -12,10 +12,11 @@ import (
 
 // Nodes lists nodes by ID, without their secrets.
 func (s *Server) Nodes(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.Node], api.Meta, error) {
-	return s.nodes(ctx, opts, nil)
+	return s.nodes(ctx, opts, "")
 }
 
-func (s *Server) nodes(ctx context.Context, opts api.ListOptions, visible func(*api.Node) bool) (iter.Seq[*api.Node], api.Meta, error) {
+// nodes lists the nodes of a pool, "" for all there are.
+func (s *Server) nodes(ctx context.Context, opts api.ListOptions, pool string) (iter.Seq[*api.Node], api.Meta, error) {
 	if err := s.authorize(ctx, opts.Token, api.CapNodeRead, ""); err != nil {
 		return nil, api.Meta{}, err
 	}
@@ -31,7 +32,7 @@ func (s *Server) nodes(ctx context.Context, opts api.ListOptions, visible func(*
 	if err != nil {
 		return nil, api.Meta{}, err
 	}
-	p := pager[*api.Node]{opts: opts, match: match, visible: visible, token: func(n *api.Node) string { return n.ID }}
+	p := pager[*api.Node]{opts: opts, match: match, token: func(n *api.Node) string { return n.ID }}
 	if before != nil {
 		p.before = func(n *api.Node) bool { return before(n.ID) }
 	}
@@ -39,10 +40,19 @@ func (s *Server) nodes(ctx context.Context, opts api.ListOptions, visible func(*
 		p.match = func(n *api.Node) bool { return match(n.Redacted()) }
 	}
 	var next string
-	seq, meta, err := read(ctx, s, opts, []store.Key{store.KeyNodes()}, func(snap *store.Snapshot) (iter.Seq[*api.Node], uint64, error) {
+	seq, meta, err := read(ctx, s, opts, withPool([]store.Key{store.KeyNodes()}, pool), func(snap *store.Snapshot) (iter.Seq[*api.Node], uint64, error) {
+		index := max(snap.TableIndex(store.TableNodes), poolIndex(snap, pool))
+		of, err := poolOf(snap, pool)
+		if err != nil {
+			return nil, index, err
+		}
+		p := p
+		if of != nil {
+			p.visible = func(n *api.Node) bool { return of.Holds(n.NodePool) }
+		}
 		var seq iter.Seq[*api.Node]
 		seq, next = p.page(snap.NodesFrom(prefix, opts.Reverse))
-		return seq, snap.TableIndex(store.TableNodes), nil
+		return seq, index, nil
 	})
 	meta.NextToken = next
 	return redacted(seq), meta, err

@@ -96,6 +96,8 @@ func checkNode(n *api.Node) error {
 		return api.Errorf(api.CodeInvalid, "node %s: Name is required", n.ID)
 	case n.Datacenter == "":
 		return api.Errorf(api.CodeInvalid, "node %s: Datacenter is required", n.ID)
+	case n.NodePool != "" && !api.IsNodePoolName(n.NodePool):
+		return fmt.Errorf("node %s: %w", n.ID, api.CheckNodePoolName(n.NodePool))
 	case n.NodePool == api.AllNodePools:
 		return api.Errorf(api.CodeInvalid, "node %s: NodePool %q holds every node and can't be joined", n.ID, n.NodePool)
 	case n.NodeResources == nil:

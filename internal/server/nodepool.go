@@ -3,42 +3,37 @@ package server
 import (
 	"context"
 	"iter"
-	"slices"
 	"strings"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/store"
 )
 
-// builtinPools always exist. The other pools are those that nodes say they
-// belong to; they have no settings of their own.
-var builtinPools = [...]*api.NodePool{
-	{Name: api.AllNodePools, Description: "Node pool with all nodes in the cluster.", CreateIndex: 1, ModifyIndex: 1},
-	{Name: api.DefaultNodePool, Description: "Default node pool.", CreateIndex: 1, ModifyIndex: 1},
-}
-
-// NodePools lists the node pools by name that the caller may read.
-func (s *Server) NodePools(ctx context.Context, opts api.ListOptions) ([]*api.NodePool, api.Meta, error) {
-	if _, err := s.Caller(ctx, opts.Token); err != nil {
+// NodePools lists the node pools that the caller may read by name, which is
+// also the next token.
+func (s *Server) NodePools(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.NodePool], api.Meta, error) {
+	if err := s.known(ctx, opts.Token); err != nil {
 		return nil, api.Meta{}, err
 	}
-	return read(ctx, s, opts, []store.Key{store.KeyNodes()}, func(snap *store.Snapshot) ([]*api.NodePool, uint64, error) {
-		pools := slices.DeleteFunc(nodePools(snap), func(p *api.NodePool) bool {
-			return !strings.HasPrefix(p.Name, opts.Prefix) || s.authorize(ctx, opts.Token, api.CapNodePoolRead, p.Name) != nil
-		})
-		return pools, snap.TableIndex(store.TableNodes), nil
-	})
-}
-
-func nodePools(snap *store.Snapshot) []*api.NodePool {
-	pools := slices.Clone(builtinPools[:])
-	for n := range snap.Nodes() {
-		if !slices.ContainsFunc(pools, func(p *api.NodePool) bool { return p.Name == n.NodePool }) {
-			pools = append(pools, &api.NodePool{Name: n.NodePool, CreateIndex: n.CreateIndex, ModifyIndex: n.CreateIndex})
-		}
+	if opts.NextToken != "" && !api.IsNodePoolName(opts.NextToken) {
+		return nil, api.Meta{}, badToken(opts.NextToken)
 	}
-	slices.SortFunc(pools, func(a, b *api.NodePool) int { return strings.Compare(a.Name, b.Name) })
-	return pools
+	match, err := newFilter[*api.NodePool](opts.Filter)
+	if err != nil {
+		return nil, api.Meta{}, err
+	}
+	p := pager[*api.NodePool]{opts: opts, match: match, token: func(p *api.NodePool) string { return p.Name }}
+	p.visible = func(p *api.NodePool) bool {
+		return strings.HasPrefix(p.Name, opts.Prefix) && s.authorize(ctx, opts.Token, api.CapNodePoolRead, p.Name) == nil
+	}
+	var next string
+	seq, meta, err := read(ctx, s, opts, []store.Key{store.KeyNodePools()}, func(snap *store.Snapshot) (iter.Seq[*api.NodePool], uint64, error) {
+		var seq iter.Seq[*api.NodePool]
+		seq, next = p.page(snap.NodePools(opts.NextToken, opts.Reverse))
+		return seq, snap.TableIndex(store.TableNodePools), nil
+	})
+	meta.NextToken = next
+	return seq, meta, err
 }
 
 // NodePool reads one node pool.
@@ -46,22 +41,13 @@ func (s *Server) NodePool(ctx context.Context, opts api.ListOptions, name string
 	if err := s.authorize(ctx, opts.Token, api.CapNodePoolRead, name); err != nil {
 		return nil, api.Meta{}, err
 	}
-	return read(ctx, s, opts, []store.Key{store.KeyNodes()}, func(snap *store.Snapshot) (*api.NodePool, uint64, error) {
-		for _, p := range nodePools(snap) {
-			if p.Name == name {
-				return p, poolIndex(snap, p), nil
-			}
+	return read(ctx, s, opts, []store.Key{store.KeyNodePool(name)}, func(snap *store.Snapshot) (*api.NodePool, uint64, error) {
+		p := snap.NodePool(name)
+		if p == nil {
+			return nil, snap.TableIndex(store.TableNodePools), missing("node pool")
 		}
-		return nil, snap.TableIndex(store.TableNodes), missing("node pool")
+		return p, p.ModifyIndex, nil
 	})
-}
-
-// poolIndex is a pool's index. A pool of nodes comes and goes with them.
-func poolIndex(snap *store.Snapshot, p *api.NodePool) uint64 {
-	if slices.Contains(builtinPools[:], p) {
-		return p.ModifyIndex
-	}
-	return snap.TableIndex(store.TableNodes)
 }
 
 // NodePoolNodes lists the nodes of a pool.
@@ -69,5 +55,64 @@ func (s *Server) NodePoolNodes(ctx context.Context, opts api.ListOptions, name s
 	if err := s.authorize(ctx, opts.Token, api.CapNodePoolRead, name); err != nil {
 		return nil, api.Meta{}, err
 	}
-	return s.nodes(ctx, opts, func(n *api.Node) bool { return name == api.AllNodePools || n.NodePool == name })
+	return s.nodes(ctx, opts, name)
+}
+
+// NodePoolJobs lists the jobs that run in a pool; every job may run on nodes
+// of the pool of all nodes.
+func (s *Server) NodePoolJobs(ctx context.Context, opts api.ListOptions, name string, meta bool) (iter.Seq[*api.JobListStub], api.Meta, error) {
+	if err := s.authorize(ctx, opts.Token, api.CapNodePoolRead, name); err != nil {
+		return nil, api.Meta{}, err
+	}
+	return s.jobs(ctx, opts, name, meta)
+}
+
+// UpsertNodePool creates a node pool or replaces its settings.
+func (s *Server) UpsertNodePool(ctx context.Context, token string, p *api.NodePool) (index uint64, err error) {
+	if err := s.authorize(ctx, token, api.CapNodePoolWrite, p.Name); err != nil {
+		return 0, err
+	}
+	if err := p.Validate(); err != nil {
+		return 0, err
+	}
+	res, err := s.propose(ctx, &store.UpsertNodePools{Pools: []*api.NodePool{p}})
+	return res.Index, err
+}
+
+// DeleteNodePool deletes a node pool. One with nodes, or with jobs that are
+// not dead, is kept.
+func (s *Server) DeleteNodePool(ctx context.Context, token, name string) (index uint64, err error) {
+	if err := s.authorize(ctx, token, api.CapNodePoolDelete, name); err != nil {
+		return 0, err
+	}
+	res, err := s.propose(ctx, &store.DeleteNodePools{Names: []string{name}})
+	return res.Index, err
+}
+
+// poolOf returns the pool that a list is about, nil for a list of everything.
+func poolOf(snap *store.Snapshot, name string) (*api.NodePool, error) {
+	if name == "" {
+		return nil, nil
+	}
+	p := snap.NodePool(name)
+	if p == nil {
+		return nil, missing("node pool")
+	}
+	return p, nil
+}
+
+// withPool adds to what a list waits for that its pool comes or goes.
+func withPool(keys []store.Key, pool string) []store.Key {
+	if pool == "" {
+		return keys
+	}
+	return append(keys, store.KeyNodePool(pool))
+}
+
+// poolIndex is the last index that changed whether a list's pool exists.
+func poolIndex(snap *store.Snapshot, pool string) uint64 {
+	if pool == "" {
+		return 0
+	}
+	return snap.TableIndex(store.TableNodePools)
 }

@@ -38,7 +38,7 @@ func searchContextCap(c string) (capability api.Capability, namespaced bool) {
 	switch c {
 	case "jobs":
 		return api.CapListJobs, true
-	case "nodes", "node_pools", "classes":
+	case "nodes", "classes":
 		return api.CapNodeRead, false
 	}
 	return api.CapReadJob, true
@@ -92,7 +92,7 @@ func searchNamespace(opts api.ListOptions, body string) string {
 	return opts.Namespace
 }
 
-// searchVisible returns for each context which namespaces are shown; nil for
+// searchVisible returns for each context which namespaces or node pools are shown; nil for
 // a context that is not shown at all.
 func (s *Server) searchVisible(ctx context.Context, opts api.ListOptions) (func(context string) func(ns string) bool, error) {
 	if err := s.known(ctx, opts.Token); err != nil {
@@ -102,6 +102,9 @@ func (s *Server) searchVisible(ctx context.Context, opts api.ListOptions) (func(
 	return func(c string) func(string) bool {
 		if c == "namespaces" {
 			return func(ns string) bool { return s.enters(ctx, opts.Token, ns) }
+		}
+		if c == "node_pools" {
+			return func(pool string) bool { return s.authorize(ctx, opts.Token, api.CapNodePoolRead, pool) == nil }
 		}
 		capability, namespaced := searchContextCap(c)
 		if !namespaced {
@@ -139,8 +142,8 @@ func searchIDs(snap *store.Snapshot, c, prefix string, visible func(ns string) b
 				}
 			}
 		case "node_pools":
-			for _, p := range nodePools(snap) {
-				if strings.HasPrefix(p.Name, prefix) && visible("") && !yield(p.Name) {
+			for p := range snap.NodePools(prefix, false) {
+				if !strings.HasPrefix(p.Name, prefix) || visible(p.Name) && !yield(p.Name) {
 					return
 				}
 			}
@@ -300,8 +303,8 @@ func (f *fuzzy) scan(snap *store.Snapshot) {
 		f.add("nodes", "", n.Name, n.Name, n.ID)
 		f.add("classes", "", n.NodeClass, n.NodeClass, n.ID)
 	}
-	for _, p := range nodePools(snap) {
-		f.add("node_pools", "", p.Name, p.Name)
+	for p := range snap.NodePools("", false) {
+		f.add("node_pools", p.Name, p.Name, p.Name)
 	}
 	for n := range snap.Namespaces("", false) {
 		f.add("namespaces", n.Name, n.Name, n.Name)

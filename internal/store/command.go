@@ -61,6 +61,8 @@ var commands = []struct {
 	{"DeleteService", func() Command { return new(DeleteService) }},
 	{"LaunchJob", func() Command { return new(LaunchJob) }},
 	{"WrapRootKey", func() Command { return new(WrapRootKey) }},
+	{"UpsertNodePools", func() Command { return new(UpsertNodePools) }},
+	{"DeleteNodePools", func() Command { return new(DeleteNodePools) }},
 	{"DeleteRootKey", func() Command { return new(DeleteRootKey) }},
 	{"TagJobVersion", func() Command { return new(TagJobVersion) }},
 	{"UntagJobVersion", func() Command { return new(UntagJobVersion) }},

@@ -114,6 +114,11 @@ func TestEventsOfCommands(t *testing.T) {
 	step(cmd(&store.UpsertNamespaces{Namespaces: spaces})) // nothing new
 	step(cmd(&store.DeleteNamespaces{Names: []string{"two"}}), "Namespace NamespaceDeleted two")
 
+	pools := []*api.NodePool{{Name: "gpu"}}
+	step(cmd(&store.UpsertNodePools{Pools: pools}), "NodePool NodePoolUpserted gpu")
+	step(cmd(&store.UpsertNodePools{Pools: pools})) // nothing new
+	step(cmd(&store.DeleteNodePools{Names: []string{"gpu"}}), "NodePool NodePoolDeleted gpu")
+
 	// A refused command tells nothing.
 	if _, err := w.Propose(t.Context(), &store.DeleteNode{NodeID: n2.ID}); err == nil {
 		t.Error("a node was deleted twice")

@@ -216,6 +216,9 @@ func (c *RegisterJob) apply(t *tx) (any, error) {
 	if err := t.checkNamespace(j.Namespace); err != nil {
 		return nil, err
 	}
+	if err := t.checkPool(j.NodePool); err != nil {
+		return nil, err
+	}
 	row := t.editJob(j.Namespace, j.ID)
 	if c.Enforce {
 		if err := enforce(row, c.EnforceIndex); err != nil {

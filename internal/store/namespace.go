@@ -30,16 +30,7 @@ func (t *tables) namespace(name string) *api.Namespace {
 // Namespaces yields the namespaces from a name on, inclusive, by name; with
 // reverse backwards, and from the last one if name is empty.
 func (s *Snapshot) Namespaces(name string, reverse bool) iter.Seq[*api.Namespace] {
-	return func(yield func(*api.Namespace) bool) {
-		switch at := (&api.Namespace{Name: name}); {
-		case !reverse:
-			s.namespaces.Ascend(at, yield)
-		case name == "":
-			s.namespaces.Reverse(yield)
-		default:
-			s.namespaces.Descend(at, yield)
-		}
-	}
+	return scanNames(s.namespaces, &api.Namespace{Name: name}, name == "", reverse)
 }
 
 // checkNamespace refuses what would begin in a namespace that does not exist.

@@ -60,7 +60,8 @@ func (s *Snapshot) NodesUsage() iter.Seq2[*api.Node, *fit.Usage] {
 }
 
 // RegisterNode adds a node or replaces what it says of itself. Eligibility,
-// drain and events of a known node are kept.
+// drain and events of a known node are kept. A pool that does not exist yet is
+// made for it.
 type RegisterNode struct {
 	Node  *api.Node
 	Evals []*api.Evaluation
@@ -73,6 +74,7 @@ func (c *RegisterNode) apply(t *tx) (any, error) {
 		return nil, invalid("node ID %q is not a UUID", c.Node.ID)
 	}
 	n := c.Node.Copy()
+	t.joinPool(n.NodePool)
 	item, exists := t.nodeItem(id)
 	if exists {
 		old := item.node

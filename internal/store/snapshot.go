@@ -41,6 +41,7 @@ const (
 	recBindingRule
 	recRootKey
 	recServices
+	recNodePool
 )
 
 // maxRecord bounds a record when reading, against damaged files.
@@ -107,6 +108,7 @@ func (s *Snapshot) Persist(out io.Writer) error {
 	w.json(recHeader, &snapshotHeader{s.index, s.indexes})
 	w.json(recScheduler, s.scheduler)
 	s.namespaces.Scan(func(n *api.Namespace) bool { w.json(recNamespace, n); return w.err == nil })
+	s.nodePools.Scan(func(p *api.NodePool) bool { w.json(recNodePool, p); return w.err == nil })
 	for _, k := range s.rootKeys {
 		w.json(recRootKey, k)
 	}
@@ -278,6 +280,10 @@ func (r *reader) take(kind uint64, d *dec) error {
 		n := &api.Namespace{}
 		d.json(n)
 		r.t.namespaces.Set(n)
+	case recNodePool:
+		p := &api.NodePool{}
+		d.json(p)
+		r.t.nodePools.Set(p)
 	case recRootKey:
 		k := &api.WrappedRootKey{}
 		d.json(k)
@@ -286,6 +292,10 @@ func (r *reader) take(kind uint64, d *dec) error {
 		n := &api.Node{}
 		d.json(n)
 		r.t.nodes.Set(nodeItem{idOf(n.ID), n, noUsage})
+		if r.t.nodePool(n.NodePool) == nil { // of an earlier version, where pools were what nodes said
+			r.t.nodePools.Set(&api.NodePool{Name: n.NodePool, CreateIndex: n.CreateIndex, ModifyIndex: n.CreateIndex})
+			r.t.indexes[TableNodePools] = max(r.t.indexes[TableNodePools], n.CreateIndex)
+		}
 	case recJobVersion:
 		j := &api.Job{}
 		d.json(j)

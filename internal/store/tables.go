@@ -30,6 +30,7 @@ const (
 	TableBindingRules
 	TableRootKeys
 	TableServices
+	TableNodePools
 	numTables
 )
 
@@ -57,6 +58,7 @@ type tables struct {
 	deploysActive  *btree.BTreeG[*deployKey] // active ones, by ID
 
 	namespaces *btree.BTreeG[*api.Namespace] // by name; never without the default one
+	nodePools  *btree.BTreeG[*api.NodePool]  // by name; never without those that are built in
 
 	authMethods  *btree.BTreeG[*AuthMethod]         // by name
 	bindingRules *btree.BTreeG[*api.ACLBindingRule] // by ID
@@ -117,12 +119,17 @@ func newTables() *tables {
 		authMethods:    tree(func(a, b *AuthMethod) bool { return a.Method.Name < b.Method.Name }),
 		bindingRules:   tree(func(a, b *api.ACLBindingRule) bool { return a.ID < b.ID }),
 		namespaces:     tree(func(a, b *api.Namespace) bool { return a.Name < b.Name }),
+		nodePools:      tree(func(a, b *api.NodePool) bool { return a.Name < b.Name }),
 		reported:       tree(func(a, b *reported) bool { return cmpID(a.alloc, b.alloc) < 0 }),
 		services:       tree(lessService),
 		servicesJob:    tree(lessServiceJob),
 		scheduler:      api.DefaultSchedulerConfiguration(),
 	}
 	t.namespaces.Set(defaultNamespace)
+	for _, p := range builtinPools {
+		t.nodePools.Set(p)
+		t.indexes[TableNodePools] = p.ModifyIndex
+	}
 	t.indexes[TableNamespaces] = defaultNamespace.ModifyIndex
 	return t
 }
@@ -155,6 +162,7 @@ func (t *tables) copy() *tables {
 	c.authMethods = t.authMethods.Copy()
 	c.bindingRules = t.bindingRules.Copy()
 	c.namespaces = t.namespaces.Copy()
+	c.nodePools = t.nodePools.Copy()
 	c.reported = t.reported.Copy()
 	c.services = t.services.Copy()
 	c.servicesJob = t.servicesJob.Copy()

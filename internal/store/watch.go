@@ -58,6 +58,8 @@ const (
 	kindServicesJob
 	kindServicesAlloc
 	kindPeriodic
+	kindNodePools
+	kindNodePool
 )
 
 // KeyServices is any service registration.
@@ -156,6 +158,12 @@ func KeyNamespaces() Key { return Key{kind: kindNamespaces} }
 
 // KeyNamespace is one namespace.
 func KeyNamespace(name string) Key { return Key{kind: kindNamespace, a: name} }
+
+// KeyNodePools is any node pool.
+func KeyNodePools() Key { return Key{kind: kindNodePools} }
+
+// KeyNodePool is one node pool.
+func KeyNodePool(name string) Key { return Key{kind: kindNodePool, a: name} }
 
 // KeyAuthMethods is any auth method.
 func KeyAuthMethods() Key { return Key{kind: kindAuthMethods} }

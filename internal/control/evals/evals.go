@@ -106,7 +106,7 @@ func (l *Loop) Run(ctx context.Context) error {
 				return nil
 			}
 		}
-		watch := l.Store.Watch(store.KeyEvals(), store.KeyFreed(), store.KeySchedulerConfig())
+		watch := l.Store.Watch(store.KeyEvals(), store.KeyFreed(), store.KeySchedulerConfig(), store.KeyNodePools())
 		workers := l.Workers.Changed()
 		start, next := l.ready(l.Store.Snapshot())
 		for _, c := range start {
@@ -220,12 +220,17 @@ func (l *Loop) ready(snap *store.Snapshot) (start []*candidate, next time.Time) 
 
 // unblocked reports whether, since a blocked evaluation was last looked at,
 // room came up on nodes of a class that it has not ruled out, or the scheduler
-// was configured anew. It also does when a plan that held room back from it
+// was configured anew for the region or the job's pool. It also does when a plan that held room back from it
 // never took it.
 func (l *Loop) unblocked(snap *store.Snapshot, e *api.Evaluation) bool {
 	since := e.SnapshotIndex
 	if since <= l.shaken || since < snap.SchedulerConfig().ModifyIndex {
 		return true
+	}
+	if job := snap.Job(e.Namespace, e.JobID); job != nil {
+		if pool := snap.NodePool(job.NodePool); pool != nil && since < pool.ModifyIndex {
+			return true
+		}
 	}
 	for class, index := range snap.Freed() {
 		if index <= since {
