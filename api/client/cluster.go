@@ -164,6 +164,22 @@ func serverParams(address, id string) url.Values {
 	return url.Values{"address": {address}}
 }
 
+// SchedulerConfig returns how the region schedules.
+func (o Operator) SchedulerConfig(ctx context.Context) (*api.SchedulerConfiguration, error) {
+	var out struct{ SchedulerConfig *api.SchedulerConfiguration }
+	_, err := o.c.read(ctx, "/v1/operator/scheduler/configuration", api.ListOptions{}, nil, &out)
+	return out.SchedulerConfig, err
+}
+
+// SetSchedulerConfig replaces the configuration if its ModifyIndex is still
+// that of cfg, and tells whether it did.
+func (o Operator) SetSchedulerConfig(ctx context.Context, cfg *api.SchedulerConfiguration) (updated bool, err error) {
+	var out struct{ Updated bool }
+	params := url.Values{"cas": {strconv.FormatUint(cfg.ModifyIndex, 10)}}
+	_, err = o.c.call(ctx, http.MethodPut, "/v1/operator/scheduler/configuration", params, cfg, &out)
+	return out.Updated, err
+}
+
 // GC removes everything that is over and could be removed later anyway.
 func (o Operator) GC(ctx context.Context) error {
 	_, err := o.c.call(ctx, http.MethodPut, "/v1/system/gc", nil, nil, nil)
@@ -237,6 +253,20 @@ func (e Evals) Info(ctx context.Context, id string, related bool, opts api.ListO
 	out := new(api.Evaluation)
 	meta, err := e.c.read(ctx, "/v1/evaluation/"+url.PathEscape(id), opts, extra, out)
 	return out, meta, err
+}
+
+// Count tells how many evaluations a list would show.
+func (e Evals) Count(ctx context.Context, opts api.ListOptions) (int, error) {
+	var out struct{ Count int }
+	_, err := e.c.read(ctx, "/v1/evaluations/count", opts, nil, &out)
+	return out.Count, err
+}
+
+// Delete deletes evaluations while scheduling is paused, and tells how many.
+func (e Evals) Delete(ctx context.Context, req *api.EvalDeleteRequest) (int, error) {
+	var out struct{ Count int }
+	_, err := e.c.call(ctx, http.MethodDelete, "/v1/evaluations", nil, req, &out)
+	return out.Count, err
 }
 
 // Allocations returns the allocations that an evaluation placed or changed.
@@ -364,6 +394,11 @@ func (d Deployments) Pause(ctx context.Context, id string, pause bool) (*api.Dep
 // without names, of all.
 func (d Deployments) Promote(ctx context.Context, id string, groups ...string) (*api.DeploymentUpdateResponse, error) {
 	return d.change(ctx, "promote", id, map[string]any{"DeploymentID": id, "All": len(groups) == 0, "Groups": groups})
+}
+
+// Unblock lets a deployment go on that waits for other regions.
+func (d Deployments) Unblock(ctx context.Context, id string) (*api.DeploymentUpdateResponse, error) {
+	return d.change(ctx, "unblock", id, map[string]any{})
 }
 
 func (d Deployments) change(ctx context.Context, verb, id string, body map[string]any) (*api.DeploymentUpdateResponse, error) {

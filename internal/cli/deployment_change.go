@@ -60,6 +60,16 @@ func deploymentResumeVerb() *verb {
 	}.make()
 }
 
+func deploymentUnblockVerb() *verb {
+	return deploymentChange{
+		verb: "unblock", short: "Let a deployment go on that waits for other regions", done: "unblocked",
+		long: "Lets a deployment go on that waits for those of the same job in other regions.",
+		change: func(ctx context.Context, d client.Deployments, id string, _ *deploymentChangeOptions) (*api.DeploymentUpdateResponse, error) {
+			return d.Unblock(ctx, id)
+		},
+	}.make()
+}
+
 func (d deploymentChange) make() *verb {
 	var o deploymentChangeOptions
 	return &verb{

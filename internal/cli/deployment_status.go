@@ -11,6 +11,7 @@ import (
 type deploymentStatusOptions struct {
 	machine machine
 	verbose bool
+	monitor bool
 }
 
 func deploymentStatusVerb() *verb {
@@ -18,10 +19,16 @@ func deploymentStatusVerb() *verb {
 	return &verb{
 		name: "deployment status", args: "[options] DEPLOYMENT", argKind: "deployment",
 		short: "Show a deployment and its allocations",
-		long:  "Shows how far the rollout of a job version is.",
+		long: `
+Shows how far the rollout of a job version is; -monitor says what happens until
+it has come to its end or waits for somebody.
+
+Exit codes with -monitor: 0 the deployment was successful, or waits to be promoted
+or resumed, 2 it was not, 1 an error.`,
 		flags: func(fs *flag.FlagSet) {
 			o.machine.flags(fs)
 			fs.BoolVar(&o.verbose, "verbose", false, "full IDs and times")
+			fs.BoolVar(&o.monitor, "monitor", false, "watch it until its end")
 		},
 		run: func(ctx context.Context, e *env, args []string) error { return runDeploymentStatus(ctx, e, &o, args) },
 	}
@@ -40,6 +47,9 @@ func runDeploymentStatus(ctx context.Context, e *env, o *deploymentStatusOptions
 		return o.machine.write(e.Out, d)
 	}
 	e.deploymentFacts(d, o.verbose)
+	if o.monitor {
+		return e.newMonitor(c, o.verbose).rollout(ctx, d)
+	}
 	allocs, _, err := c.Deployments().Allocations(ctx, id, api.ListOptions{})
 	if err != nil {
 		return err

@@ -109,7 +109,7 @@ func TestCompletion(t *testing.T) {
 	for line, want := range map[string]string{
 		"al":                 "alloc",
 		"alloc ":             "checks cp exec fs list logs port-forward restart signal status stop why",
-		"job sc":             "scale",
+		"job sc":             "scale scaling-events",
 		"alloc stop -no-sh":  "-no-shutdown-delay",
 		"alloc stop --no-sh": "--no-shutdown-delay",
 		"completion ":        "bash fish zsh",

@@ -17,7 +17,7 @@ var groups = []struct {
 	{"Jobs", "job"},
 	{"Allocations", "alloc"},
 	{"Services", "service"},
-	{"Evaluations and deployments", "eval deployment"},
+	{"Evaluations, deployments, scaling", "eval deployment scaling"},
 	{"Cluster", "agent node server status monitor system operator events"},
 	{"Security", "login acl audit tls"},
 	{"Namespaces", "namespace"},

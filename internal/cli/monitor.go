@@ -93,6 +93,13 @@ func (m *monitor) watch(ctx context.Context, evalID string) error {
 	return outcome
 }
 
+// rollout follows a deployment from where it is now.
+func (m *monitor) rollout(ctx context.Context, d *api.Deployment) error {
+	defer m.live.block()
+	m.ns, m.job, m.version, m.since = d.Namespace, d.JobID, d.JobVersion, d.CreateIndex
+	return m.follow(ctx, &api.Evaluation{}, d.ID)
+}
+
 // deploymentOf returns the ID of the deployment that rolls the version out, or
 // nothing.
 func (m *monitor) deploymentOf(ctx context.Context, eval *api.Evaluation) (string, error) {

@@ -17,6 +17,9 @@ func (a *routes) deploymentRoutes() []web.Route {
 		{Methods: "PUT POST", Pattern: "/v1/deployment/pause/{id}", Needs: web.Object(api.CapPauseDeployment), Do: a.pauseDeployment},
 		{Methods: "PUT POST", Pattern: "/v1/deployment/fail/{id}", Needs: web.Object(api.CapFailDeployment), Do: a.failDeployment},
 		{Methods: "PUT POST", Pattern: "/v1/deployment/promote/{id}", Needs: web.Object(api.CapPromoteDeployment), Do: a.promoteDeployment},
+		{Methods: "PUT POST", Pattern: "/v1/deployment/unblock/{id}", Needs: web.Object(api.CapUnblockDeployment), Do: func(r *http.Request) (any, error) {
+			return nil, a.Server.UnblockDeployment(r.Context(), web.Token(r), r.PathValue("id"))
+		}},
 		{Methods: "PUT POST", Pattern: "/v1/deployment/allocation-health/{id}", Needs: web.Object(api.CapSetAllocHealthDeployment), Do: a.deploymentHealth},
 	}
 }

@@ -162,6 +162,7 @@ type Deployments interface {
 	Deployment(ctx context.Context, opts api.ListOptions, id string) (*api.Deployment, api.Meta, error)
 	DeploymentAllocs(ctx context.Context, opts api.ListOptions, id string) (iter.Seq[*api.Allocation], api.Meta, error)
 	PauseDeployment(ctx context.Context, token, id string, pause bool) (*api.DeploymentUpdateResponse, error)
+	UnblockDeployment(ctx context.Context, token, id string) error
 	FailDeployment(ctx context.Context, token, id string) (*api.DeploymentUpdateResponse, error)
 	PromoteDeployment(ctx context.Context, token, id string, all bool, groups []string) (*api.DeploymentUpdateResponse, error)
 	SetDeploymentHealth(ctx context.Context, token, id string, healthy, unhealthy []string) (*api.DeploymentUpdateResponse, error)

@@ -127,6 +127,7 @@ var matrix = map[string]matrixRow{
 	"PUT POST /v1/deployment/pause/{id}":             {allow: "wm", body: `{"DeploymentID": "$deployment", "Pause": true}`},
 	"PUT POST /v1/deployment/fail/{id}":              {allow: "wm"},
 	"PUT POST /v1/deployment/promote/{id}":           {allow: "wm", body: `{"DeploymentID": "$deployment", "All": true}`},
+	"PUT POST /v1/deployment/unblock/{id}":           {allow: "wm"},
 	"PUT POST /v1/deployment/allocation-health/{id}": {allow: "wm", body: `{"DeploymentID": "$deployment", "HealthyAllocationIDs": ["$alloc"]}`},
 	"GET /v1/scaling/policies":                       {allow: "rwm"},
 	"GET /v1/scaling/policy/{id}":                    {allow: "rwm"},

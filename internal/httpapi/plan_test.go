@@ -1,6 +1,10 @@
 package httpapi_test
 
 import (
+	"encoding/json"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -53,5 +57,65 @@ func TestPlan(t *testing.T) {
 		if status, text, _ := w.call("POST", "/v1/job/web/plan", body); status != 400 || !strings.Contains(text, part) {
 			t.Errorf("got %d %s, want %s", status, text, part)
 		}
+	}
+}
+
+// Whatever a job holds, to plan what is registered shows no change and would
+// touch nothing, and to register it again makes no version.
+func TestPlanOfTheRegisteredJobIsEmpty(t *testing.T) {
+	files, err := filepath.Glob("../../jobspec/testdata/good/*.hcl")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	w := newWorld(t)
+	planned := 0
+	for _, path := range files {
+		source, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := json.Marshal(map[string]any{"JobHCL": string(source)})
+		status, parsed, _ := w.call("POST", "/v1/jobs/parse", string(body))
+		if status != 200 {
+			continue // it wants variables
+		}
+		var job api.Job
+		if err := json.Unmarshal([]byte(parsed), &job); err != nil {
+			t.Fatal(err)
+		}
+		job.Namespace = ""
+		for _, g := range job.TaskGroups {
+			for _, task := range g.Tasks { // what is not for this release
+				task.Templates, task.Artifacts, task.Vault = nil, nil, nil
+				if task.Resources != nil {
+					task.Resources.Devices = nil
+				}
+			}
+		}
+		body, _ = json.Marshal(map[string]any{"Job": &job, "Diff": true})
+		if status, text, _ := w.call("PUT", "/v1/jobs", string(body)); status != 200 {
+			t.Logf("%s is not for this release: %s", path, text)
+			continue
+		}
+		planned++
+		var plan api.JobPlanResponse
+		at := "/v1/job/" + url.PathEscape(job.ID)
+		w.send("POST", at+"/plan", string(body), &plan)
+		if plan.Diff.Type != api.DiffNone || plan.JobModifyIndex == 0 {
+			t.Errorf("%s: planned again: %+v", path, plan.Diff)
+		}
+		w.send("PUT", "/v1/jobs", string(body), nil)
+		var stored api.Job
+		if w.get(at, &stored); stored.Version != 0 {
+			t.Errorf("%s: registered again it is version %d", path, stored.Version)
+		}
+		// The stored job itself, as a client reads and sends it.
+		again, _ := json.Marshal(map[string]any{"Job": &stored, "Diff": true})
+		if w.send("POST", at+"/plan", string(again), &plan); plan.Diff.Type != api.DiffNone {
+			t.Errorf("%s: read and planned: %+v", path, plan.Diff)
+		}
+	}
+	if planned < 3 {
+		t.Errorf("only %d jobs could be registered", planned)
 	}
 }

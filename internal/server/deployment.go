@@ -146,6 +146,16 @@ func (s *Server) changeable(ctx context.Context, token, id string, c api.Capabil
 	return snap, d, nil
 }
 
+// UnblockDeployment is for a deployment that waits for other regions, which
+// none does: jobs of several regions are refused.
+func (s *Server) UnblockDeployment(ctx context.Context, token, id string) error {
+	_, d, err := s.changeable(ctx, token, id, api.CapUnblockDeployment)
+	if err != nil {
+		return err
+	}
+	return api.Errorf(api.CodeInvalid, "deployment %s is %s and waits for no other region: only a blocked one can be unblocked", d.ID, d.Status)
+}
+
 // deployEval makes the evaluation that follows a change of a deployment; nil
 // when the job is gone.
 func (s *Server) deployEval(snap *store.Snapshot, d *api.Deployment) *api.Evaluation {

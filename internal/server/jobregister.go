@@ -63,6 +63,9 @@ func (s *Server) RegisterJob(ctx context.Context, token string, req *api.JobRegi
 			cmd.Eval.Priority = req.EvalPriority
 		}
 	}
+	if cmd.Eval != nil && snap.SchedulerConfig().PauseEvalBroker {
+		warnings = append(warnings, "scheduling is paused (PauseEvalBroker in the scheduler configuration): the job waits until it goes on")
+	}
 	res, err := s.propose(ctx, cmd)
 	if err != nil {
 		return nil, err

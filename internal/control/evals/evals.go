@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
@@ -157,6 +158,7 @@ type candidate struct {
 	eval   *api.Evaluation
 	due    bool
 	cancel []*api.Evaluation
+	turn   int // of its namespace, among those of its priority
 }
 
 // consider takes the next younger evaluation of the job. The youngest pending
@@ -212,10 +214,32 @@ func (l *Loop) ready(snap *store.Snapshot) (start []*candidate, next time.Time) 
 			start = append(start, c)
 		}
 	}
+	l.order(start)
+	return start, next
+}
+
+// order sorts what can start: by priority, and among equals so that namespaces
+// take turns, each with its oldest first. What a namespace has in flight counts
+// as turns that it has had, so that a flood in one doesn't hold up another.
+func (l *Loop) order(start []*candidate) {
 	slices.SortFunc(start, func(a, b *candidate) int {
 		return cmp.Or(cmp.Compare(b.eval.Priority, a.eval.Priority), cmp.Compare(a.eval.CreateIndex, b.eval.CreateIndex), cmp.Compare(a.eval.ID, b.eval.ID))
 	})
-	return start, next
+	busy := map[string]int{} // evaluations in flight, by namespace
+	for key := range l.inFlight {
+		busy[key.Namespace]++
+	}
+	had := map[string]int{} // turns, of one priority
+	for i, c := range start {
+		if i == 0 || c.eval.Priority != start[i-1].eval.Priority {
+			had = maps.Clone(busy)
+		}
+		c.turn = had[c.key.Namespace]
+		had[c.key.Namespace]++
+	}
+	slices.SortStableFunc(start, func(a, b *candidate) int {
+		return cmp.Or(cmp.Compare(b.eval.Priority, a.eval.Priority), cmp.Compare(a.turn, b.turn))
+	})
 }
 
 // unblocked reports whether, since a blocked evaluation was last looked at,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -317,5 +318,48 @@ func TestGivesUpAfterThreeAttempts(t *testing.T) {
 	next := l.log.Store.Snapshot().Eval(l.log.Store.Snapshot().Eval(id).NextEval)
 	if next.TriggeredBy != api.EvalTriggerFailedFollowUp || next.PreviousEval != id || next.WaitUntil.IsZero() {
 		t.Errorf("follow-up %+v", next)
+	}
+}
+
+// noting notes in which order jobs are planned.
+type noting struct {
+	evals.Planner
+	mu    *sync.Mutex
+	order *[]string
+}
+
+func (n noting) Submit(ctx context.Context, w *sched.Work, cancel []*api.Evaluation) (bool, error) {
+	n.mu.Lock()
+	*n.order = append(*n.order, w.Eval.Namespace)
+	n.mu.Unlock()
+	return n.Planner.Submit(ctx, w, cancel)
+}
+
+// A namespace with thousands of jobs does not make the single job of another
+// one wait for more than two lots of what is looked at together.
+func TestAFloodHoldsUpNoOtherNamespace(t *testing.T) {
+	const flood, together = 3000, 2*256
+	var mu sync.Mutex
+	var order []string
+	l := start(t, nil, func(p evals.Planner) evals.Planner { return noting{p, &mu, &order} })
+	l.apply(&store.UpsertNamespaces{Namespaces: []*api.Namespace{{Name: "flood"}, {Name: "quiet"}}})
+	l.apply(&store.SetSchedulerConfig{Config: &api.SchedulerConfiguration{PauseEvalBroker: true}})
+	register := func(ns, id string) {
+		j := job(id, 0)
+		j.Namespace = ns
+		e := &api.Evaluation{ID: api.NewID(), Namespace: ns, JobID: j.ID, Type: j.Type, Priority: j.Priority, TriggeredBy: api.EvalTriggerJobRegister, Status: api.EvalStatusPending}
+		l.apply(&store.RegisterJob{Job: j, Eval: e})
+	}
+	for i := range flood {
+		register("flood", fmt.Sprintf("job-%d", i))
+	}
+	register("quiet", "one")
+	l.apply(&store.SetSchedulerConfig{Config: &api.SchedulerConfiguration{}})
+	l.until("all are planned", func(s *store.Snapshot) bool { return open(s) == 0 })
+	mu.Lock()
+	defer mu.Unlock()
+	at := slices.Index(order, "quiet")
+	if at < 0 || at >= together {
+		t.Errorf("the other namespace's job was number %d of %d", at, len(order))
 	}
 }
