@@ -46,7 +46,24 @@ func (a Allocs) Exec(ctx context.Context, alloc string, o *ExecOptions) (*api.Ex
 		return nil, api.Errorf(api.CodeInvalid, "command: %w", err)
 	}
 	params := url.Values{"command": {string(command)}, "task": {o.Task}, "tty": {strconv.FormatBool(o.TTY)}}
-	conn, err := a.dial(ctx, alloc, "exec", params)
+	return a.c.session(ctx, nodeAllocPath(alloc, "exec"), params, o)
+}
+
+// Action runs an action of a job as Exec runs a command, which o does not name.
+// The task may be left out where only one has the action.
+func (j Jobs) Action(ctx context.Context, ask api.JobActionRequest, o *ExecOptions) (*api.ExecResult, error) {
+	params := url.Values{"action": {ask.Action}, "tty": {strconv.FormatBool(o.TTY)}}
+	for name, value := range map[string]string{"namespace": ask.Namespace, "allocID": ask.AllocID, "group": ask.Group, "task": ask.Task} {
+		if value != "" {
+			params.Set(name, value)
+		}
+	}
+	return j.c.session(ctx, jobPath(ask.JobID, "/action"), params, o)
+}
+
+// session runs a session to its end.
+func (c *Client) session(ctx context.Context, path string, params url.Values, o *ExecOptions) (*api.ExecResult, error) {
+	conn, err := c.dial(ctx, path, params)
 	if err != nil {
 		return nil, err
 	}
@@ -56,18 +73,18 @@ func (a Allocs) Exec(ctx context.Context, alloc string, o *ExecOptions) (*api.Ex
 	return s.run(ctx)
 }
 
-// dial opens a websocket to an allocation.
-func (a Allocs) dial(ctx context.Context, alloc, verb string, params url.Values) (*websocket.Conn, error) {
+// dial opens a websocket.
+func (c *Client) dial(ctx context.Context, path string, params url.Values) (*websocket.Conn, error) {
 	header := http.Header{}
-	a.c.authorise(header)
-	conn, resp, err := websocket.Dial(ctx, a.c.url(nodeAllocPath(alloc, verb), params), &websocket.DialOptions{
-		HTTPClient: a.c.http, HTTPHeader: header, CompressionMode: websocket.CompressionDisabled,
+	c.authorise(header)
+	conn, resp, err := websocket.Dial(ctx, c.url(path, params), &websocket.DialOptions{
+		HTTPClient: c.http, HTTPHeader: header, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
 		if resp != nil && resp.StatusCode >= 300 {
 			return nil, refusal(resp)
 		}
-		return nil, a.c.unreachable(ctx, err)
+		return nil, c.unreachable(ctx, err)
 	}
 	return conn, nil
 }

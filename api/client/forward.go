@@ -22,7 +22,7 @@ const (
 // CloseWrite method learns of each direction's end by itself. Forward does not
 // close conn.
 func (a Allocs) Forward(ctx context.Context, alloc, port string, conn io.ReadWriter) error {
-	ws, err := a.dial(ctx, alloc, "port-forward", url.Values{"port": {port}})
+	ws, err := a.c.dial(ctx, nodeAllocPath(alloc, "port-forward"), url.Values{"port": {port}})
 	if err != nil {
 		return err
 	}

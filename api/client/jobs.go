@@ -94,6 +94,13 @@ func (j Jobs) Explain(ctx context.Context, id, group string, all bool, opts api.
 	return out, err
 }
 
+// Actions returns the commands that a job's tasks name.
+func (j Jobs) Actions(ctx context.Context, id string, opts api.ListOptions) ([]api.JobAction, error) {
+	var out []api.JobAction
+	_, err := j.c.read(ctx, jobPath(id, "/actions"), opts, nil, &out)
+	return out, err
+}
+
 // Summary returns the counts of a job's allocations.
 func (j Jobs) Summary(ctx context.Context, id string, opts api.ListOptions) (*api.JobSummary, api.Meta, error) {
 	out := new(api.JobSummary)

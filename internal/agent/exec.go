@@ -27,13 +27,14 @@ type execParams struct {
 	command []string
 	task    string
 	tty     bool
+	action  bool // the command is one of the job's, with references to what its task has
 }
 
 func parseExec(r *http.Request) (execParams, error) {
 	var p execParams
 	q := web.ParamsOf(r)
 	p.tty = q.Bool("tty", false)
-	p.task = q.String("task")
+	p.task, p.action = q.String("task"), q.String("action") != ""
 	if err := q.Err(); err != nil {
 		return p, err
 	}
@@ -128,6 +129,12 @@ func (s *session) exec(t *task.Task, p execParams) error {
 	var side sync.WaitGroup
 	side.Go(func() { cancel(s.receive(in, resize)) })
 
+	if p.action {
+		expand := t.Expander()
+		for i, word := range p.command {
+			p.command[i] = expand(word)
+		}
+	}
 	opts := &driver.ExecOptions{
 		Command: p.command, TTY: p.tty, Stdin: in,
 		Stdout: &output{s: s, head: stdoutHead, from: asciicast.Stdout, fail: cancel},

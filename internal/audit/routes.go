@@ -28,6 +28,9 @@ func looksInside(p string) bool {
 			return true
 		}
 	}
+	if strings.HasPrefix(p, "/v1/job/") && strings.HasSuffix(p, "/action") {
+		return true
+	}
 	rest, found := strings.CutPrefix(p, "/v1/client/allocation/")
 	if !found {
 		return false

@@ -83,7 +83,7 @@ func runAllocExec(ctx context.Context, e *env, o *allocExecOptions, args []strin
 			return err
 		}
 	}
-	result, err := e.session(ctx, c, a.ID, x, o.escape)
+	result, err := e.session(ctx, x, o.escape, func(ctx context.Context) (*api.ExecResult, error) { return c.Allocs().Exec(ctx, a.ID, x) })
 	if bad := finish(); bad != nil {
 		e.warn("the recording is not whole: " + bad.Error())
 	}
@@ -125,11 +125,11 @@ func (t *tee) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// session runs the command, in raw mode when it has a terminal.
-func (e *env) session(ctx context.Context, c *client.Client, alloc string, x *client.ExecOptions, escape string) (*api.ExecResult, error) {
+// session runs a command with the options x, in raw mode when it has a terminal.
+func (e *env) session(ctx context.Context, x *client.ExecOptions, escape string, run func(context.Context) (*api.ExecResult, error)) (*api.ExecResult, error) {
 	in := fileOf(e.In)
 	if !x.TTY || in == nil || !term.IsTerminal(int(in.Fd())) {
-		return c.Allocs().Exec(ctx, alloc, x)
+		return run(ctx)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -143,7 +143,7 @@ func (e *env) session(ctx context.Context, c *client.Client, alloc string, x *cl
 		x.Stdin = &escapeReader{r: x.Stdin, escape: escape[0], leave: func() { left = true; cancel() }}
 	}
 	x.Resize = terminalSizes(ctx, in)
-	result, err := c.Allocs().Exec(ctx, alloc, x)
+	result, err := run(ctx)
 	if left {
 		return nil, &exit{code: exitCancel}
 	}

@@ -33,7 +33,7 @@ func verbs() []*verb {
 	return []*verb{
 		agentVerb(),
 		jobRunVerb(), jobPlanVerb(), jobStatusVerb(), jobStopVerb(), jobInspectVerb(), jobValidateVerb(), jobInitVerb(),
-		jobAllocsVerb(), jobEvalVerb(), jobWhyVerb(), jobHistoryVerb(), jobTagApplyVerb(), jobTagUnsetVerb(), jobRevertVerb(), jobPromoteVerb(), jobScaleVerb(), jobScalingEventsVerb(), jobDeploymentsVerb(),
+		jobAllocsVerb(), jobEvalVerb(), jobWhyVerb(), jobHistoryVerb(), jobTagApplyVerb(), jobTagUnsetVerb(), jobRevertVerb(), jobPromoteVerb(), jobScaleVerb(), jobScalingEventsVerb(), jobActionVerb(), jobRestartVerb(), jobDeploymentsVerb(),
 		jobDispatchVerb(), jobPeriodicForceVerb(),
 		allocListVerb(), allocStatusVerb(), allocWhyVerb(), allocChecksVerb(), allocLogsVerb(), allocExecVerb(), allocFSVerb(), allocCpVerb(), allocPortForwardVerb(),
 		allocStopVerb(), allocRestartVerb(), allocSignalVerb(),

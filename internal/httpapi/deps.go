@@ -293,6 +293,9 @@ type Keyring interface {
 // Locator authorises what nodes answer and says which node does.
 type Locator interface {
 	LocateAlloc(ctx context.Context, token string, c api.Capability, id string) (nodeID string, err error)
+	// LocateAction finds where an action of a job is to run, once the caller may
+	// run commands.
+	LocateAction(ctx context.Context, token string, ask api.JobActionRequest) (*api.JobActionTarget, error)
 	LocateSession(ctx context.Context, token string, c api.Capability, id, task string) (nodeID string, v *web.Verdict, err error)
 	CheckNode(ctx context.Context, token string, c api.Capability, id string) error
 	Authorize(ctx context.Context, token string, c api.Capability) error

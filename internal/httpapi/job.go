@@ -54,7 +54,7 @@ func (a *routes) jobPaths() web.Route {
 			actions, meta, err := a.Server.JobActions(r.Context(), o, id)
 			return orEmpty(actions), meta, err
 		})}}},
-		{"/action", []web.Route{{Methods: "GET", Needs: web.Everyone(), Do: unsupported("running a job's action is not supported yet: run its command with exec")}}},
+		{"/action", []web.Route{{Methods: "GET", Needs: web.Namespace(api.CapAllocExec), Raw: a.jobAction()}}},
 		{"/scale", []web.Route{
 			{Methods: "GET", Needs: web.Namespace(api.CapReadJobScaling), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.JobScaleStatus, api.Meta, error) {
 				return a.Server.JobScaleStatus(r.Context(), o, id)

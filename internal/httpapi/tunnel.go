@@ -26,13 +26,27 @@ const (
 	maxTunnels = 4096
 )
 
+// aim says which session of which allocation a request means, for a caller whose
+// token is known by now: the request that its node is to get.
+type aim func(ctx context.Context, token string, r *http.Request) (inner *http.Request, err error)
+
+// atAlloc is the aim of a request whose path names the allocation.
+func atAlloc(ctx context.Context, _ string, r *http.Request) (*http.Request, error) {
+	return r.Clone(ctx), nil
+}
+
 // tunnel makes a handler of a websocket that the node of the path's
 // allocation serves. Here the caller is identified, by a header or by the
 // first frame, and authorised; its token is taken off and a verdict put in its
 // place; then frames are passed on as they are. The session ends when the
 // right to it is lost. A pure node leaves all of that to a server.
 func (a *routes) tunnel(c api.Capability) http.Handler {
-	plain := a.onAlloc(c)
+	return a.tunnelTo(c, atAlloc, a.onAlloc(c))
+}
+
+// tunnelTo is tunnel for requests that say by other means which session they
+// want; plain answers those that are no websocket.
+func (a *routes) tunnelTo(c api.Capability, to aim, plain http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !ws.IsUpgrade(r) {
 			plain.ServeHTTP(w, r)
@@ -44,7 +58,7 @@ func (a *routes) tunnel(c api.Capability) http.Handler {
 			return
 		}
 		defer func() { _ = conn.Hangup() }()
-		if err := a.runTunnel(conn, r, c); err != nil {
+		if err := a.runTunnel(conn, r, c, to); err != nil {
 			code, text := closeOf(err)
 			audit.Failed(r.Context(), text)
 			conn.Close(code, text)
@@ -64,7 +78,7 @@ func note(ctx context.Context, conn *ws.Conn) {
 }
 
 // runTunnel returns an error when the session has to be closed from here.
-func (a *routes) runTunnel(conn *ws.Conn, r *http.Request, c api.Capability) error {
+func (a *routes) runTunnel(conn *ws.Conn, r *http.Request, c api.Capability, to aim) error {
 	select {
 	case a.tunnels <- struct{}{}:
 		defer func() { <-a.tunnels }()
@@ -78,7 +92,11 @@ func (a *routes) runTunnel(conn *ws.Conn, r *http.Request, c api.Capability) err
 	if err != nil {
 		return err
 	}
-	id, task := r.PathValue("id"), web.ParamsOf(r).String("task")
+	inner, err := to(r.Context(), token, r)
+	if err != nil {
+		return err
+	}
+	id, task := inner.PathValue("id"), web.ParamsOf(inner).String("task")
 	var nodeID string
 	var verdict *web.Verdict
 	ctx, cancel, err := a.Server.While(r.Context(), token, func(ctx context.Context) (err error) {
@@ -92,7 +110,7 @@ func (a *routes) runTunnel(conn *ws.Conn, r *http.Request, c api.Capability) err
 		return err
 	}
 	defer cancel()
-	inner := r.Clone(ctx)
+	inner = inner.WithContext(ctx)
 	query := inner.URL.Query()
 	query.Del("ws_handshake") // done
 	inner.URL.RawQuery = query.Encode()
