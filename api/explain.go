@@ -21,6 +21,10 @@ type Explanation struct {
 	// places for the group were last looked for in vain.
 	Recorded *AllocMetric
 
+	// QuotaExhausted says what of the namespace's quota one more allocation
+	// would exceed; empty when there is room.
+	QuotaExhausted []string
+
 	NodesTotal    int // in the region
 	NodesSuitable int // could take the allocation now
 	// Reasons group the nodes that can't, the most frequent reason first.

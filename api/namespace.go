@@ -10,7 +10,7 @@ import (
 type Namespace struct {
 	Name                  string
 	Description           string
-	Quota                 string // refused: there are no quotas
+	Quota                 string // bounds what runs in it; empty: no quota
 	Capabilities          *NamespaceCapabilities
 	NodePoolConfiguration *NamespaceNodePools
 	VaultConfiguration    *NamespaceClusters // refused: there is no Vault
@@ -87,8 +87,8 @@ func (n *Namespace) Validate() error {
 	if len(n.Description) > MaxNamespaceDescription {
 		at.bad("Description", "it has %d bytes, at most %d are kept", len(n.Description), MaxNamespaceDescription)
 	}
-	if n.Quota != "" {
-		at.bad("Quota", "%q can't be attached: there are no quotas, leave it out", clip(n.Quota))
+	if n.Quota != "" && !IsQuotaName(n.Quota) {
+		at.bad("Quota", "%q is no quota's name, which has letters, digits and hyphens", clip(n.Quota))
 	}
 	if !n.VaultConfiguration.empty() {
 		at.bad("VaultConfiguration", "there is no connection to Vault: leave it out")

@@ -19,7 +19,7 @@ func TestNamespaceValidate(t *testing.T) {
 		{Namespace{Name: "a/b"}, `invalid name "a/b"`},
 		{Namespace{Name: strings.Repeat("a", 129)}, "invalid name"},
 		{Namespace{Name: "a", Description: strings.Repeat("b", MaxNamespaceDescription+1)}, "Description: it has 257 bytes"},
-		{Namespace{Name: "a", Quota: "big"}, `Quota: "big" can't be attached`},
+		{Namespace{Name: "a", Quota: "big one"}, `Quota: "big one" is no quota`},
 		{Namespace{Name: "a", VaultConfiguration: &NamespaceClusters{Default: "x"}}, "VaultConfiguration: there is no connection"},
 		{Namespace{Name: "a", ConsulConfiguration: &NamespaceClusters{Denied: []string{"x"}}}, "ConsulConfiguration: there is no connection"},
 		{Namespace{Name: "a", RequiredExtraClaims: map[string]string{"x": "y"}}, "RequiredExtraClaims"},

@@ -225,7 +225,7 @@ func TestMistakesAreNamedWithTheirLine(t *testing.T) {
 
 func TestBlocksWithoutEffectWarn(t *testing.T) {
 	p := parse(t, "p", "quota { policy = \"read\" }\nsentinel { policy = \"read\" }")
-	if len(p.Warnings) != 2 || !strings.Contains(p.Warnings[0], "line 1: quota: there are no quotas") {
+	if len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], "line 2: sentinel: there are no Sentinel") {
 		t.Fatal(p.Warnings)
 	}
 }

@@ -190,10 +190,7 @@ func (p *parser) block(kind Kind, b *item) {
 		}
 		seen[it.name] = true
 	}
-	switch kind {
-	case KindQuota:
-		p.warn(rule, "there are no quotas, so the block has no effect")
-	case KindSentinel:
+	if kind == KindSentinel {
 		p.warn(rule, "there are no Sentinel policies, so the block has no effect")
 	}
 }

@@ -87,6 +87,7 @@ func (e *env) evalFacts(v *api.Evaluation, verbose bool) {
 	f.addIf("Deployment", idText(v.DeploymentID, verbose))
 	f.addIf("Previous", idText(v.PreviousEval, verbose))
 	f.addIf("Next", idText(v.NextEval, verbose))
+	f.addIf("Quota used up", v.QuotaLimitReached)
 	f.addIf("Blocked", idText(v.BlockedEval, verbose))
 	if !v.WaitUntil.IsZero() {
 		f.add("Waits until", when(v.WaitUntil))

@@ -20,7 +20,7 @@ var groups = []struct {
 	{"Evaluations, deployments, scaling", "eval deployment scaling"},
 	{"Cluster", "agent node server status monitor system operator events"},
 	{"Security", "login acl audit tls"},
-	{"Namespaces", "namespace"},
+	{"Namespaces and quotas", "namespace quota"},
 	{"Tools", "fmt bench completion version"},
 }
 

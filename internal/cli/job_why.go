@@ -55,6 +55,9 @@ func runJobWhy(ctx context.Context, e *env, o *whyOptions, args []string) error 
 
 // verdicts shows what each node can do for an allocation now.
 func (e *env) verdicts(x *api.Explanation, verbose bool) {
+	for _, q := range x.QuotaExhausted {
+		e.say("The quota has no room now: %s", visible(q))
+	}
 	e.say("Now %s of %d could take %s", plural(x.NodesSuitable, "node"), x.NodesTotal, thisOrOne(x))
 	for _, r := range x.Reasons {
 		examples := ""

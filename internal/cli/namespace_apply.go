@@ -60,7 +60,7 @@ A file:
 		flags: func(fs *flag.FlagSet) {
 			fs.BoolVar(&o.json, "json", false, "the file is JSON, as the HTTP API takes it")
 			fs.Var(&o.description, "description", "`TEXT` for people")
-			fs.Var(&o.quota, "quota", "`NAME` of a quota: there are none, so only an empty one is taken")
+			fs.Var(&o.quota, "quota", "`NAME` of the quota that bounds it; empty: none")
 		},
 		run: func(ctx context.Context, e *env, args []string) error { return runNamespaceApply(ctx, e, &o, args) },
 	}
@@ -97,7 +97,9 @@ func runNamespaceApply(ctx context.Context, e *env, o *namespaceApplyOptions, ar
 		if o.description.set {
 			ns.Description = o.description.text
 		}
-		ns.Quota = o.quota.text
+		if o.quota.set {
+			ns.Quota = o.quota.text
+		}
 	}
 	if err := ns.Validate(); err != nil {
 		return err

@@ -112,6 +112,7 @@ func (e *env) showNamespace(n *api.Namespace) {
 	f := &facts{}
 	f.add("Name", n.Name)
 	f.add("Description", orDash(visible(n.Description)))
+	f.addIf("Quota", n.Quota)
 	if c := n.Capabilities; c != nil {
 		f.addIf("Enabled drivers", strings.Join(c.EnabledTaskDrivers, ", "))
 		f.addIf("Disabled drivers", strings.Join(c.DisabledTaskDrivers, ", "))

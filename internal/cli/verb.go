@@ -44,6 +44,7 @@ func verbs() []*verb {
 		nodeStatusVerb(), nodeEligibilityVerb(), nodeDrainVerb(), nodeIdentityGetVerb(), nodeIdentityRenewVerb(), nodeIntroCreateVerb(),
 		nodePoolApplyVerb(), nodePoolListVerb(), nodePoolInfoVerb(), nodePoolInitVerb(), nodePoolJobsVerb(), nodePoolNodesVerb(), nodePoolDeleteVerb(),
 		namespaceApplyVerb(), namespaceListVerb(), namespaceStatusVerb(), namespaceInspectVerb(), namespaceDeleteVerb(),
+		quotaApplyVerb(), quotaListVerb(), quotaStatusVerb(), quotaInspectVerb(), quotaInitVerb(), quotaDeleteVerb(),
 		auditVerifyVerb(),
 		statusVerb(), serverMembersVerb(), operatorAutopilotHealthVerb(), operatorDebugVerb(), serverJoinVerb(), serverForceLeaveVerb(), systemGCVerb(), operatorAPIVerb(), schedulerGetConfigVerb(), schedulerSetConfigVerb(),
 		loginVerb(), aclBootstrapVerb(), aclExplainVerb(),

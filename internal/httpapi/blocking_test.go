@@ -219,11 +219,27 @@ func (c *churn) step() {
 		}
 	case 16:
 		name := "ns" + strconv.Itoa(c.rng.IntN(3))
+		c.quota()
 		if c.rng.IntN(2) == 0 {
 			c.apply(&store.UpsertNamespaces{Namespaces: []*api.Namespace{{Name: name, Description: strconv.Itoa(c.rng.IntN(9))}}})
 		} else {
 			c.apply(&store.DeleteNamespaces{Names: []string{name}})
 		}
+	}
+}
+
+// quota changes what namespaces may use.
+func (c *churn) quota() {
+	name := "q" + strconv.Itoa(c.rng.IntN(3))
+	switch c.rng.IntN(4) {
+	case 0:
+		c.apply(&store.DeleteQuota{Name: name})
+	case 1:
+		c.apply(&store.UpsertNamespaces{Namespaces: []*api.Namespace{{Name: "other", Quota: name}}})
+	default:
+		q := &api.QuotaSpec{Name: name, Description: strconv.Itoa(c.rng.IntN(4)), Limits: []*api.QuotaLimit{{}}}
+		q.Canonicalize("global")
+		c.apply(&store.UpsertQuota{Quota: q})
 	}
 }
 
@@ -240,7 +256,7 @@ func everyRead() []string {
 		`/v1/allocations?filter=ClientStatus == "running"`, "/v1/allocations?reverse=true&task_states=false", "/v1/allocations?resources=true",
 		"/v1/evaluations", "/v1/evaluations?namespace=*", "/v1/evaluations?prefix=61", "/v1/evaluations?status=blocked&job=web", "/v1/evaluations/count",
 		"/v1/jobs", "/v1/jobs?namespace=*", "/v1/jobs?namespace=other&prefix=w", "/v1/jobs/statuses", "/v1/jobs/statuses?namespace=*",
-		"/v1/nodes", "/v1/nodes?prefix=fb", "/v1/node/pools", "/v1/node/pool/batch", "/v1/node/pool/batch/nodes", "/v1/node/pool/batch/jobs", "/v1/node/pool/all/jobs?namespace=*",
+		"/v1/nodes", "/v1/nodes?prefix=fb", "/v1/node/pools", "/v1/node/pool/batch", "/v1/node/pool/batch/nodes", "/v1/node/pool/batch/jobs", "/v1/quotas", "/v1/quota-usages", "/v1/quota/q1", "/v1/quota/usage/q1", "/v1/node/pool/all/jobs?namespace=*",
 		"/v1/deployments", "/v1/deployments?namespace=*", "/v1/namespaces", "/v1/namespace/ns1", "/v1/scaling/policies", "/v1/scaling/policies?namespace=*",
 	}
 	for _, job := range []string{"web", "db"} {
@@ -270,6 +286,7 @@ func TestFollowersLoseNothing(t *testing.T) {
 			w := newWorld(t)
 			w.propose(&store.UpsertNamespaces{Namespaces: []*api.Namespace{{Name: "other"}}})
 			w.register(otherID)
+			w.propose(&store.UpsertQuota{Quota: &api.QuotaSpec{Name: "q0"}})
 			reg := w.run("web", 1) // a table that was never written to has the index 0, with which nobody waits
 			w.place("web", reg.EvalID, 1)
 			w.propose(&store.ApplyPlan{Plan: &api.Plan{EvalID: reg.EvalID, Deployment: &api.Deployment{ID: churnID("q", 1), Namespace: "default", JobID: "web"}}})

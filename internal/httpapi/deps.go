@@ -84,6 +84,7 @@ type Server interface {
 	Nodes
 	NodePools
 	Namespaces
+	Quotas
 	Services
 	Operator
 	Members
@@ -195,6 +196,16 @@ type Namespaces interface {
 	Namespace(ctx context.Context, opts api.ListOptions, name string) (*api.Namespace, api.Meta, error)
 	UpsertNamespaces(ctx context.Context, token string, list []*api.Namespace) (index uint64, err error)
 	DeleteNamespaces(ctx context.Context, token string, names []string) (index uint64, err error)
+}
+
+// Quotas reads and changes quotas.
+type Quotas interface {
+	Quotas(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.QuotaSpec], api.Meta, error)
+	QuotaUsages(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.QuotaUsage], api.Meta, error)
+	Quota(ctx context.Context, opts api.ListOptions, name string) (*api.QuotaSpec, api.Meta, error)
+	QuotaUsage(ctx context.Context, opts api.ListOptions, name string) (*api.QuotaUsage, api.Meta, error)
+	UpsertQuota(ctx context.Context, token string, q *api.QuotaSpec) (index uint64, err error)
+	DeleteQuota(ctx context.Context, token, name string) (index uint64, err error)
 }
 
 // Services reads and changes the catalogue of services.

@@ -21,7 +21,7 @@ var matrixTokens = map[string]string{
 	"n": "", // no token, and no anonymous policy
 	"r": `namespace "default" { policy = "read" }`,
 	"w": `namespace "default" { policy = "write" }`,
-	"o": `node { policy = "write" } agent { policy = "write" } operator { policy = "write" } node_pool "*" { policy = "write" } plugin { policy = "read" }`,
+	"o": `node { policy = "write" } agent { policy = "write" } operator { policy = "write" } node_pool "*" { policy = "write" } quota { policy = "write" } plugin { policy = "read" }`,
 	"m": "management",
 }
 
@@ -139,6 +139,13 @@ var matrix = map[string]matrixRow{
 	"PUT POST /v1/node/{id}/evaluate":    {allow: "om"},
 	"PUT POST /v1/node/{id}/purge":       {allow: "om"},
 	"PUT POST /v1/node/{id}/drain":       {allow: "om", body: `{"DrainSpec": null}`},
+	"GET /v1/quotas":                     {allow: "om"},
+	"GET /v1/quota-usages":               {allow: "om"},
+	"GET /v1/quota/{id}":                 {allow: "om"},
+	"GET /v1/quota/usage/{id}":           {allow: "om"},
+	"PUT POST /v1/quota":                 {allow: "om", body: `{"Name": "x"}`},
+	"PUT POST /v1/quota/{id}":            {allow: "om", body: `{"Description": "x"}`},
+	"DELETE /v1/quota/{id}":              {allow: "om"},
 	"GET /v1/node/pools":                 {allow: everybody}, // filtered
 	"GET /v1/node/pool/{id}":             {allow: "om"},
 	"GET /v1/node/pool/{id}/nodes":       {allow: "om"},
@@ -277,6 +284,7 @@ func newMatrixWorld(t *testing.T, namespace string) *matrixWorld {
 	w.propose(&store.UpsertAuthMethod{AuthMethod: &store.AuthMethod{Method: &api.ACLAuthMethod{Name: "jwt", Type: api.AuthMethodJWT, Config: &api.ACLAuthMethodConfig{BoundAudiences: []string{"x"}, JWTValidationPubKeys: []string{matrixPEM}}}}})
 	w.propose(&store.UpsertBindingRule{Rule: &api.ACLBindingRule{ID: matrixRule, AuthMethod: "jwt", BindType: api.BindManagement}})
 	w.propose(&store.UpsertNamespaces{Namespaces: []*api.Namespace{{Name: namespace}}})
+	w.propose(&store.UpsertQuota{Quota: &api.QuotaSpec{Name: "q"}})
 	w.propose(&store.RegisterJob{Job: job, Eval: eval, Submission: &api.JobSubmission{Source: "x", Format: "hcl2"}, Now: now})
 	w.propose(&store.TagJobVersion{Namespace: namespace, JobID: "web", Tag: api.JobVersionTag{Name: "kept"}})
 	done := *eval
@@ -299,7 +307,7 @@ func newMatrixWorld(t *testing.T, namespace string) *matrixWorld {
 		t.Fatal(policies, err)
 	}
 	w.ids = map[string]string{
-		"job": "web", "alloc": matrixAlloc, "eval": matrixEval, "deployment": matrixDeploy, "node": nodeID, "pool": "default", "scaling": policies[0].ID,
+		"job": "web", "alloc": matrixAlloc, "eval": matrixEval, "deployment": matrixDeploy, "node": nodeID, "pool": "default", "quota": "q", "scaling": policies[0].ID,
 		"policy": "other", "role": matrixRole, "rolename": "other", "token": matrixToken, "namespace": namespace, "method": "jwt", "rule": matrixRule, "registration": registration,
 		"jobspec": fmt.Sprintf(`{"ID": "web", "Namespace": %q, "Type": "service", "Datacenters": ["dc1"], "TaskGroups": [{"Name": "g", "Tasks": [{"Name": "t", "Driver": "docker", "Config": {"image": "x"}}]}]}`, namespace),
 	}
@@ -310,7 +318,7 @@ func newMatrixWorld(t *testing.T, namespace string) *matrixWorld {
 func (w *matrixWorld) path(pattern string) string {
 	kind := ""
 	for _, k := range []struct{ prefix, kind string }{
-		{"/v1/job/", "job"}, {"/v1/evaluation/", "eval"}, {"/v1/deployment/", "deployment"}, {"/v1/node/pool/", "pool"}, {"/v1/node/", "node"},
+		{"/v1/job/", "job"}, {"/v1/evaluation/", "eval"}, {"/v1/deployment/", "deployment"}, {"/v1/quota/", "quota"}, {"/v1/node/pool/", "pool"}, {"/v1/node/", "node"},
 		{"/v1/scaling/", "scaling"}, {"/v1/acl/policy/", "policy"}, {"/v1/acl/token/", "token"}, {"/v1/acl/role/name/", "rolename"}, {"/v1/acl/role/", "role"},
 		{"/v1/acl/auth-method/", "method"}, {"/v1/acl/binding-rule/", "rule"}, {"/v1/namespace/", "namespace"}, {"/v1/service/", "job"},
 	} {

@@ -28,7 +28,7 @@ func TestNamespaceRoutes(t *testing.T) {
 		{"POST", "/v1/namespaces", `{"Name":"dev"}`, "200 "},
 		{"PUT", "/v1/namespace/prod", `{"Name":"dev"}`, `400 Name is "dev", but the path names "prod"`},
 		{"PUT", "/v1/namespace", `{"Name":"*"}`, `400 invalid name "*".`},
-		{"PUT", "/v1/namespace", `{"Name":"x","Quota":"q"}`, `400 Quota: "q"`},
+		{"PUT", "/v1/namespace", `{"Name":"x","Quota":"q"}`, `400 Quota: there is no quota "q"`},
 		{"PUT", "/v1/namespace", ``, `400 `},
 		{"DELETE", "/v1/namespace/default", "", `400 namespace "default" is built in`},
 		{"DELETE", "/v1/namespace/nosuch", "", `404 namespace not found`},

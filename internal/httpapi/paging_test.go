@@ -38,6 +38,8 @@ var pagedLists = []struct {
 	{target: "/v1/node/pool/default/nodes", name: []string{"ID"}, filter: `Status == "ready"`, garbage: []string{"x"}},
 	{target: "/v1/node/pool/all/jobs", name: []string{"Namespace", "ID"}, filter: `Status != "dead"`, spaces: true, garbage: []string{"x", "web"}},
 	{target: "/v1/node/pools", name: []string{"Name"}, filter: `Description != "3"`, prefix: "np", garbage: []string{"a b", "x/y", strings.Repeat("x", 200)}},
+	{target: "/v1/quotas", name: []string{"Name"}, filter: `Description != "3"`, prefix: "q", garbage: []string{"a b", "x/y", strings.Repeat("x", 200)}},
+	{target: "/v1/quota-usages", name: []string{"Name"}, filter: `Name != "q1"`, garbage: []string{"a b"}},
 	{target: "/v1/deployments", name: []string{"ID"}, filter: `Status != "failed"`, spaces: true, garbage: []string{"x", "1.x", noID}},
 	{target: "/v1/deployments", name: []string{"ID"}, filter: `JobID == "web"`, prefix: "61", spaces: true, garbage: []string{"x", "12." + noID}},
 	{target: "/v1/namespaces", name: []string{"Name"}, filter: `Description != "3"`, prefix: "ns", garbage: []string{"a b", "x/y", strings.Repeat("x", 200)}},

@@ -43,6 +43,7 @@ func (a *routes) table() []web.Route {
 		a.nodePoolRoutes(),
 		a.serviceRoutes(),
 		a.namespaceRoutes(),
+		a.quotaRoutes(),
 		a.operatorRoutes(),
 		a.memberRoutes(),
 		a.aclRoutes(),

@@ -17,9 +17,14 @@ func (m *maker) placeEverywhere(e *everywhere) {
 	metrics := f.explain.now(f)
 	out := &api.PlanGroup{TaskGroup: e.group.Name, Resources: f.need.resources, Metrics: metrics}
 	exhausted := make([]string, len(m.nodes)) // only of nodes that miss their allocation
-	asks, failures := 0, 0
+	var miss failure
+	asks := 0
 	place := func(i int32, a *ask) {
 		asks++
+		if why := m.overQuota(f, a); why != nil {
+			miss.quota(why)
+			return
+		}
 		freed := m.freedBy(a)
 		if freed != nil {
 			m.remove(i, freed.usage)
@@ -33,7 +38,7 @@ func (m *maker) placeEverywhere(e *everywhere) {
 			if exhausted[i] == "" {
 				exhausted[i] = fit.DimPorts
 			}
-			failures++
+			miss.nodes++
 			return
 		}
 		m.enter(a, got, freed)
@@ -58,10 +63,8 @@ func (m *maker) placeEverywhere(e *everywhere) {
 	if len(out.Allocs) > 0 {
 		m.plan.Placements = append(m.plan.Placements, out)
 	}
-	if failures > 0 {
-		copy(f.short, exhausted)
-		m.fail(f, failures, metrics.AllocationTime)
-	}
+	copy(f.short, exhausted)
+	m.fail(f, &miss, metrics.AllocationTime)
 }
 
 // placeOn places an ask on one node, displacing others if it may.

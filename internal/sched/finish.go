@@ -15,7 +15,10 @@ func (m *maker) finish() {
 	e := m.w.Eval.Copy()
 	e.Status, e.StatusDescription = api.EvalStatusComplete, ""
 	e.SnapshotIndex = m.st.Index()
-	e.QueuedAllocations, e.FailedTGAllocs = map[string]int{}, nil
+	e.QueuedAllocations, e.FailedTGAllocs, e.QuotaLimitReached = map[string]int{}, nil, ""
+	if m.overQuotas {
+		e.QuotaLimitReached = m.quota.spec.Name
+	}
 	if d := m.w.deployment; d != nil {
 		e.DeploymentID = d.ID
 	}
@@ -49,13 +52,16 @@ func (m *maker) block(e *api.Evaluation) {
 		blocked = &api.Evaluation{
 			ID: m.newID(), Namespace: e.Namespace, Priority: e.Priority, Type: e.Type, TriggeredBy: api.EvalTriggerQueuedAllocs,
 			JobID: e.JobID, JobModifyIndex: e.JobModifyIndex, PreviousEval: e.ID, SnapshotIndex: e.SnapshotIndex,
-			QueuedAllocations: e.QueuedAllocations, FailedTGAllocs: e.FailedTGAllocs,
+			QueuedAllocations: e.QueuedAllocations, FailedTGAllocs: e.FailedTGAllocs, QuotaLimitReached: e.QuotaLimitReached,
 		}
 		e.BlockedEval = blocked.ID
 		m.plan.Evals = append(m.plan.Evals, blocked)
 	}
 	blocked.Status, blocked.StatusDescription = api.EvalStatusBlocked, blockedDescription
 	blocked.ClassEligibility, blocked.EscapedComputedClass = m.eligible, m.escaped
+	if !m.nodeless { // no node helps, only the quota
+		blocked.ClassEligibility = nil
+	}
 }
 
 // notifyPreempted makes evaluations for the jobs that lost allocations.

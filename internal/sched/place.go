@@ -20,10 +20,11 @@ type Placer struct {
 
 // flight is a plan on its way into the state.
 type flight struct {
-	evalID string
-	deltas []delta // of what is not in the state yet, in the order of the plan
-	landed bool    // index is known
-	index  uint64
+	evalID    string
+	namespace string
+	deltas    []delta // of what is not in the state yet, in the order of the plan
+	landed    bool    // index is known
+	index     uint64
 }
 
 // delta is what one placement takes on its node, beyond what those hold that
@@ -33,6 +34,7 @@ type delta struct {
 	node    string
 	demand  *fit.Usage
 	endsFor []*api.Allocation
+	charge  api.Charge // of its quota
 }
 
 // now returns what a delta adds to its node's usage as long as those who end
@@ -107,6 +109,7 @@ func (p *Placer) Place(st State, w *Work, now func() time.Time, newID func() str
 			Deployment: w.deployment, DeploymentUpdates: w.updates,
 		},
 	}
+	m.quota = p.allowanceOf(st, w.Eval.Namespace)
 	m.begin()
 	for from := 0; from < len(w.asks); {
 		to := from + 1
@@ -121,7 +124,7 @@ func (p *Placer) Place(st State, w *Work, now func() time.Time, newID func() str
 	}
 	m.finish()
 	if len(m.deltas) > 0 {
-		p.flights = append(p.flights, &flight{evalID: w.Eval.ID, deltas: m.deltas})
+		p.flights = append(p.flights, &flight{evalID: w.Eval.ID, namespace: w.Eval.Namespace, deltas: m.deltas})
 	}
 	return m.plan
 }
@@ -145,17 +148,20 @@ type maker struct {
 	seed   uint64
 	plan   *api.Plan
 
-	residents []*resident          // allocations of the job that run, or will
-	byAlloc   map[string]*resident // those that an ask may replace
-	stopping  map[string]bool
-	promised  map[string]bool // end for plans in flight
-	deltas    []delta
-	failed    map[string]*api.AllocMetric // by group
-	eligible  map[string]bool             // by computed class, of groups that failed
-	escaped   bool
-	preempted map[api.NamespacedID]*api.Job // jobs that lost allocations
-	evicted   []*api.Allocation
-	list      []scored // scratch
+	residents  []*resident          // allocations of the job that run, or will
+	byAlloc    map[string]*resident // those that an ask may replace
+	stopping   map[string]bool
+	promised   map[string]bool // end for plans in flight
+	deltas     []delta
+	failed     map[string]*api.AllocMetric // by group
+	nodeless   bool                        // some allocation failed for want of a node
+	quota      *allowance
+	overQuotas bool            // some allocation failed for want of quota
+	eligible   map[string]bool // by computed class, of groups that failed
+	escaped    bool
+	preempted  map[api.NamespacedID]*api.Job // jobs that lost allocations
+	evicted    []*api.Allocation
+	list       []scored // scratch
 }
 
 // begin notes the work's stops. They leave no room: what is told to stop holds
@@ -164,6 +170,7 @@ func (m *maker) begin() {
 	for _, s := range m.w.stops {
 		m.plan.Stops = append(m.plan.Stops, s)
 		if s.DesiredStatus != "" || s.ClientStatus == api.AllocClientLost {
+			m.stopped(s.ID)
 			m.stopping[s.ID] = true
 		}
 	}
@@ -187,14 +194,19 @@ func (m *maker) placeGroup(asks []*ask) {
 	f.evaluate(m.residents)
 	metrics := f.explain.now(f)
 	var out *api.PlanGroup
-	failures, hopeless := 0, false
+	var miss failure
+	hopeless := false
 	for _, a := range asks {
+		if why := m.overQuota(f, a); why != nil {
+			miss.quota(why)
+			continue
+		}
 		freed := m.release(f, a)
 		got := m.choose(f, a, hopeless && freed == nil)
 		if got == nil {
 			m.restore(f, freed)
 			hopeless = true
-			failures++
+			miss.nodes++
 			continue
 		}
 		if out == nil || out.DeploymentID != a.deployment {
@@ -206,9 +218,7 @@ func (m *maker) placeGroup(asks []*ask) {
 	}
 	took := api.Duration(m.now().Sub(start) / time.Duration(len(asks)))
 	metrics.AllocationTime = took
-	if failures > 0 {
-		m.fail(f, failures, took)
-	}
+	m.fail(f, &miss, took)
 }
 
 // field starts the nodes of a group.
@@ -237,6 +247,7 @@ type found struct {
 	node    int32
 	demand  *fit.Usage
 	endsFor []*api.Allocation // on this node: they end before it starts
+	charge  api.Charge
 }
 
 // freed is what an ask's predecessor holds on its node. While the ask looks for
@@ -367,7 +378,7 @@ func (m *maker) grant(f *field, a *ask, i int32) *found {
 	if !ok {
 		return nil
 	}
-	return &found{Placement: p, node: i, demand: taken}
+	return &found{Placement: p, node: i, demand: taken, charge: f.need.charge()}
 }
 
 // stay tries the node of the predecessor first when its disk is to be kept.
@@ -419,6 +430,7 @@ func (m *maker) commit(f *field, a *ask, got *found, r *freed) {
 func (m *maker) enter(a *ask, got *found, r *freed) {
 	if a.stop != nil {
 		m.plan.Stops = append(m.plan.Stops, a.stop)
+		m.stopped(a.stop.ID)
 		m.stopping[a.stop.ID] = true
 	}
 	if r != nil {
@@ -432,19 +444,40 @@ func (m *maker) enter(a *ask, got *found, r *freed) {
 		held = held.With(old.AllocatedResources)
 	}
 	m.add(got.node, got.demand.Beyond(held))
-	m.deltas = append(m.deltas, delta{got.ID, got.NodeID, got.demand, got.endsFor})
+	m.deltas = append(m.deltas, delta{got.ID, got.NodeID, got.demand, got.endsFor, got.charge})
+	m.quota.take(got.charge)
 }
 
-// fail notes allocations of a group that found no node.
-func (m *maker) fail(f *field, n int, took api.Duration) {
+// failure is what became of the allocations of a group that were not placed.
+type failure struct {
+	nodes  int // for want of a node
+	beyond int // for want of quota
+	why    []string
+}
+
+// quota notes an allocation that its quota has no room for.
+func (x *failure) quota(why []string) { x.beyond, x.why = x.beyond+1, why }
+
+// fail notes allocations of a group that were not placed, if there are any.
+func (m *maker) fail(f *field, miss *failure, took api.Duration) {
+	n := miss.nodes + miss.beyond
+	if n == 0 {
+		return
+	}
 	metric := f.explain.now(f)
 	metric.AllocationTime = took
 	metric.CoalescedFailures = n - 1
+	metric.QuotaExhausted = miss.why
 	name := f.check.group.Name
 	if old := m.failed[name]; old != nil {
 		metric.CoalescedFailures += old.CoalescedFailures + 1
 	}
 	m.failed[name] = metric
+	m.overQuotas = m.overQuotas || miss.beyond > 0
+	if miss.nodes == 0 {
+		return // other nodes would not help
+	}
+	m.nodeless = true
 	m.escaped = m.escaped || f.explain.escaped
 	for class, ok := range f.explain.eligible {
 		m.eligible[class] = m.eligible[class] || ok

@@ -24,6 +24,7 @@ func (b *bare) Index() uint64                                { return 1 }
 func (b *bare) Job(string, string) *api.Job                  { return b.job }
 func (b *bare) Alloc(string) *api.Allocation                 { return nil }
 func (b *bare) NodePool(string) *api.NodePool                { return nil }
+func (b *bare) QuotaOf(string) (*api.QuotaSpec, api.Charge)  { return nil, api.Charge{} }
 func (b *bare) LatestDeployment(_, _ string) *api.Deployment { return nil }
 func (b *bare) SchedulerConfig() *api.SchedulerConfiguration {
 	return api.DefaultSchedulerConfiguration()

@@ -23,6 +23,9 @@ type State interface {
 	LatestDeployment(namespace, jobID string) *api.Deployment
 	// NodePool returns a node pool, or nil.
 	NodePool(name string) *api.NodePool
+	// QuotaOf returns the quota of a namespace with what is used of it; nil when
+	// there is none.
+	QuotaOf(namespace string) (*api.QuotaSpec, api.Charge)
 	SchedulerConfig() *api.SchedulerConfiguration
 }
 

@@ -51,6 +51,12 @@ func Why(st State, job *api.Job, group *api.TaskGroup, self *api.Allocation, lim
 	if self != nil {
 		x.AllocID, x.NodeID, x.NodeName = self.ID, self.NodeID, self.NodeName
 	}
+	if q, used := st.QuotaOf(job.Namespace); q != nil {
+		if self != nil && !self.Terminal() {
+			used = used.Minus(fit.Charge(self.AllocatedResources))
+		}
+		x.QuotaExhausted = (&allowance{spec: q}).exceeds(used, f.need.charge())
+	}
 	verdicts := make([]*api.NodeVerdict, len(fl.nodes))
 	for i := range fl.nodes {
 		v := f.verdict(int32(i), st)

@@ -108,8 +108,8 @@ func defaultPool(snap *store.Snapshot, j *api.Job) {
 	}
 }
 
-// admit refuses a canonical job that its namespace has no place for, or whose
-// node pool does not exist.
+// admit refuses a canonical job that its namespace has no place for, whose
+// node pool does not exist, or that its quota can never hold.
 func admit(snap *store.Snapshot, j *api.Job) error {
 	n := snap.Namespace(j.Namespace)
 	if n == nil {
@@ -121,7 +121,7 @@ func admit(snap *store.Snapshot, j *api.Job) error {
 	if snap.NodePool(j.NodePool) == nil {
 		return store.NoNodePool(j.NodePool)
 	}
-	return nil
+	return admitQuota(snap, j)
 }
 
 // readKeys are the keys of a list of one namespace, or of all.

@@ -10,7 +10,7 @@ import (
 )
 
 // Contexts of a search. The order is the order of the answer's documentation.
-var searchContexts = []string{"jobs", "evals", "allocs", "nodes", "deployment", "namespaces", "node_pools", "groups", "tasks", "services", "images", "commands", "classes", "scaling_policy", "plugins", "volumes", "vars"}
+var searchContexts = []string{"jobs", "evals", "allocs", "nodes", "deployment", "namespaces", "node_pools", "quotas", "groups", "tasks", "services", "images", "commands", "classes", "scaling_policy", "plugins", "volumes", "vars"}
 
 // maxFuzzyScan bounds how many matches a fuzzy search gathers per context
 // before it keeps the best.
@@ -40,6 +40,8 @@ func searchContextCap(c string) (capability api.Capability, namespaced bool) {
 		return api.CapListJobs, true
 	case "nodes", "classes":
 		return api.CapNodeRead, false
+	case "quotas":
+		return api.CapQuotaRead, false
 	}
 	return api.CapReadJob, true
 }
@@ -48,7 +50,7 @@ func searchContextCap(c string) (capability api.Capability, namespaced bool) {
 // context. A prefix that is no UUID prefix finds no UUIDs; an odd number of
 // digits is fine here.
 func (s *Server) Search(ctx context.Context, opts api.ListOptions, req *api.SearchRequest) (*api.SearchResponse, error) {
-	contexts, err := contextsOf(req.Context, []string{"jobs", "evals", "allocs", "nodes", "deployment", "namespaces", "node_pools"})
+	contexts, err := contextsOf(req.Context, []string{"jobs", "evals", "allocs", "nodes", "deployment", "namespaces", "node_pools", "quotas"})
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +146,12 @@ func searchIDs(snap *store.Snapshot, c, prefix string, visible func(ns string) b
 		case "node_pools":
 			for p := range snap.NodePools(prefix, false) {
 				if !strings.HasPrefix(p.Name, prefix) || visible(p.Name) && !yield(p.Name) {
+					return
+				}
+			}
+		case "quotas":
+			for q := range snap.Quotas(prefix, false) {
+				if !strings.HasPrefix(q.Name, prefix) || visible("") && !yield(q.Name) {
 					return
 				}
 			}
@@ -305,6 +313,9 @@ func (f *fuzzy) scan(snap *store.Snapshot) {
 	}
 	for p := range snap.NodePools("", false) {
 		f.add("node_pools", p.Name, p.Name, p.Name)
+	}
+	for q := range snap.Quotas("", false) {
+		f.add("quotas", "", q.Name, q.Name)
 	}
 	for n := range snap.Namespaces("", false) {
 		f.add("namespaces", n.Name, n.Name, n.Name)

@@ -169,6 +169,7 @@ func (t *tx) putAlloc(a *api.Allocation, now int64) {
 		t.indexAlloc(key)
 	}
 	t.countUsage(key, old.a, a, func() { t.allocs.Set(allocItem{key, a}) })
+	t.countQuota(old.a, a)
 	t.allocsCreated.Set(a, t.index)
 	t.countSummary(old.a, a)
 	t.touchAlloc(a)
@@ -201,6 +202,7 @@ func (t *tx) deleteAlloc(id api.ID) {
 		return
 	}
 	t.countUsage(item.key, item.a, nil, func() { t.allocs.Delete(item) })
+	t.countQuota(item.a, nil)
 	t.allocsCreated.Delete(item.a, t.index)
 	t.unindexAlloc(item.key)
 	t.countLive(item.a, nil)

@@ -63,6 +63,8 @@ var commands = []struct {
 	{"WrapRootKey", func() Command { return new(WrapRootKey) }},
 	{"UpsertNodePools", func() Command { return new(UpsertNodePools) }},
 	{"DeleteNodePools", func() Command { return new(DeleteNodePools) }},
+	{"UpsertQuota", func() Command { return new(UpsertQuota) }},
+	{"DeleteQuota", func() Command { return new(DeleteQuota) }},
 	{"DeleteRootKey", func() Command { return new(DeleteRootKey) }},
 	{"TagJobVersion", func() Command { return new(TagJobVersion) }},
 	{"UntagJobVersion", func() Command { return new(UntagJobVersion) }},

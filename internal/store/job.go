@@ -146,6 +146,7 @@ func (t *tx) deleteJob(ns, id string) {
 func (t *tx) flushJobs() {
 	for name, row := range t.rows {
 		item := jobItem{ns: name.ns, id: name.id, row: row}
+		t.countQuotaJob(item)
 		if row == nil {
 			t.jobs.Delete(item)
 		} else {
@@ -224,6 +225,9 @@ func (c *RegisterJob) apply(t *tx) (any, error) {
 		if err := enforce(row, c.EnforceIndex); err != nil {
 			return nil, err
 		}
+	}
+	if err := t.checkQuotaJob(j, row); err != nil {
+		return nil, err
 	}
 	if row != nil && c.KeepVersion != nil && row.job().Version == *c.KeepVersion && !row.job().Stop {
 		cur := row.replaceCurrent()

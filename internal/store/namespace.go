@@ -69,6 +69,9 @@ func (c *UpsertNamespaces) apply(t *tx) (any, error) {
 		} else if t.namespaces.Len() >= MaxNamespaces {
 			return nil, api.Errorf(api.CodeLimited, "there are %d namespaces, which is the most: delete one first", MaxNamespaces)
 		}
+		if err := t.changeQuota(n.Name, old, n.Quota); err != nil {
+			return nil, err
+		}
 		t.namespaces.Set(n)
 		t.touchNamespace(n.Name)
 		t.changed(api.TopicNamespace, n)

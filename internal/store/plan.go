@@ -20,7 +20,7 @@ type ApplyPlan struct {
 // PlanResult tells what did not come into effect. With any rejection the
 // evaluation's outcome was not applied either: it stays as it was.
 type PlanResult struct {
-	Rejected []string // IDs of placements that their node's own change made impossible
+	Rejected []string // IDs of placements that a change of their node or quota made impossible
 	Stale    bool     // the job version is gone: nothing was placed
 }
 
@@ -159,7 +159,7 @@ func (t *tx) applyGroup(p *api.Plan, job *api.Job, g *api.PlanGroup, now int64, 
 		}
 		node, _ := t.nodeItem(idOf(pl.NodeID))
 		resources := fit.Grant(g.Resources, pl, node.node)
-		if !t.fits(node, pl, resources) {
+		if !t.fits(node, pl, resources) || !t.quotaHolds(job.Namespace, resources) {
 			res.Rejected = append(res.Rejected, pl.ID)
 			continue
 		}

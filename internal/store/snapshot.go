@@ -42,6 +42,7 @@ const (
 	recRootKey
 	recServices
 	recNodePool
+	recQuota
 )
 
 // maxRecord bounds a record when reading, against damaged files.
@@ -59,6 +60,13 @@ type jobRecord struct {
 	Submissions   []*api.JobSubmission
 	Scaling       map[string][]api.ScalingEvent
 	Launched      int64 `json:",omitempty"`
+}
+
+type quotaRecord struct {
+	Spec    *api.QuotaSpec
+	Used    api.Charge
+	Jobs    int
+	Changed uint64
 }
 
 // writer writes records and numbers what is shared.
@@ -124,6 +132,10 @@ func (s *Snapshot) Persist(out io.Writer) error {
 	s.evals.Scan(func(i evalItem) bool { w.json(recEval, i.e); return w.err == nil })
 	s.deployments.Scan(func(i deployItem) bool { w.json(recDeployment, i.d); return w.err == nil })
 	s.allocs.Scan(func(i allocItem) bool { w.alloc(i.a); return w.err == nil })
+	s.quotas.Scan(func(q *quotaRow) bool {
+		w.json(recQuota, &quotaRecord{q.spec, q.used, q.jobs, q.changed})
+		return w.err == nil
+	})
 	s.persistServices(w)
 	s.persistACL(w)
 	w.record(recEnd, func(*enc) {})
@@ -214,6 +226,7 @@ type reader struct {
 	resources []*api.AllocatedResources
 	metrics   []*api.AllocMetric
 	scores    scoreCache
+	quotas    []*quotaRow // with their usage: what is read besides doesn't count again
 	done      bool
 }
 
@@ -226,6 +239,9 @@ func (s *Store) Restore(in io.Reader) error {
 		return fmt.Errorf("read snapshot: %w", err)
 	}
 	r.tx.flushJobs()
+	for _, q := range r.quotas {
+		t.quotas.Set(q)
+	}
 	t.freed = map[string]uint64{}
 	t.nodes.Scan(func(i nodeItem) bool { t.freed[i.node.ComputedClass] = r.index; return true })
 	s.root.Store(&Snapshot{index: r.index, history: s.Snapshot().history + 1, tables: r.t})
@@ -284,6 +300,10 @@ func (r *reader) take(kind uint64, d *dec) error {
 		p := &api.NodePool{}
 		d.json(p)
 		r.t.nodePools.Set(p)
+	case recQuota:
+		var q quotaRecord
+		d.json(&q)
+		r.quotas = append(r.quotas, &quotaRow{spec: q.Spec, used: q.Used, jobs: q.Jobs, changed: q.Changed, freed: r.index})
 	case recRootKey:
 		k := &api.WrappedRootKey{}
 		d.json(k)

@@ -185,6 +185,8 @@ func TestPersistRestoreGivesEqualAnswers(t *testing.T) {
 	j, allocs := w.running("a")
 	w.running("team/b")
 	w.do(&store.UpsertNamespaces{Namespaces: []*api.Namespace{{Name: "prod", Meta: map[string]string{"a": "b"}}, {Name: "default", Description: "ours"}}})
+	w.do(&store.UpsertQuota{Quota: &api.QuotaSpec{Name: "q", Limits: []*api.QuotaLimit{{Region: "global", Hash: []byte("x"), RegionLimit: &api.QuotaResources{CPU: new(5000)}}}}})
+	w.do(&store.UpsertNamespaces{Namespaces: []*api.Namespace{{Name: "default", Quota: "q"}}})
 	w.do(&store.UpsertNodePools{Pools: []*api.NodePool{{Name: "gpu", NodeIdentityTTL: api.TextDuration(time.Hour), SchedulerConfiguration: &api.NodePoolSchedulerConfiguration{SchedulerAlgorithm: "spread"}}}})
 	w.do(&store.RegisterJob{Job: testJob("a"), Eval: testEval(j), Submission: &api.JobSubmission{Source: "job {}", Format: "hcl2"}, Now: now})
 	w.do(&store.ScaleJob{Namespace: "default", JobID: "a", Group: "web", Count: new(5), Eval: testEval(j), Now: now})
@@ -338,7 +340,7 @@ func dump(t testing.TB, s *store.Snapshot) string {
 	}
 	tables := []uint64{s.TableIndex(store.TableJobs), s.TableIndex(store.TableAllocs), s.TableIndex(store.TableEvals), s.TableIndex(store.TableNodes)}
 	b, err := json.MarshalIndent([]any{tables, jobs, slices.Collect(s.AllocsByCreate(false)), slices.Collect(s.Allocs()), slices.Collect(s.EvalsOpen()),
-		slices.Collect(s.EvalsByCreate(true)), nodes, usage, slices.Collect(s.DeploymentsActive()), s.SchedulerConfig(), slices.Collect(s.Namespaces("", false)), slices.Collect(s.NodePools("", false))}, "", " ")
+		slices.Collect(s.EvalsByCreate(true)), nodes, usage, slices.Collect(s.DeploymentsActive()), s.SchedulerConfig(), slices.Collect(s.Namespaces("", false)), slices.Collect(s.NodePools("", false)), slices.Collect(s.Quotas("", false)), slices.Collect(s.QuotaUsages("", false))}, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,8 @@ const (
 	TableRootKeys
 	TableServices
 	TableNodePools
+	TableQuotas
+	TableQuotaUsages
 	numTables
 )
 
@@ -59,6 +61,8 @@ type tables struct {
 
 	namespaces *btree.BTreeG[*api.Namespace] // by name; never without the default one
 	nodePools  *btree.BTreeG[*api.NodePool]  // by name; never without those that are built in
+
+	quotas *btree.BTreeG[*quotaRow] // by name
 
 	authMethods  *btree.BTreeG[*AuthMethod]         // by name
 	bindingRules *btree.BTreeG[*api.ACLBindingRule] // by ID
@@ -120,6 +124,7 @@ func newTables() *tables {
 		bindingRules:   tree(func(a, b *api.ACLBindingRule) bool { return a.ID < b.ID }),
 		namespaces:     tree(func(a, b *api.Namespace) bool { return a.Name < b.Name }),
 		nodePools:      tree(func(a, b *api.NodePool) bool { return a.Name < b.Name }),
+		quotas:         tree(func(a, b *quotaRow) bool { return a.spec.Name < b.spec.Name }),
 		reported:       tree(func(a, b *reported) bool { return cmpID(a.alloc, b.alloc) < 0 }),
 		services:       tree(lessService),
 		servicesJob:    tree(lessServiceJob),
@@ -163,6 +168,7 @@ func (t *tables) copy() *tables {
 	c.bindingRules = t.bindingRules.Copy()
 	c.namespaces = t.namespaces.Copy()
 	c.nodePools = t.nodePools.Copy()
+	c.quotas = t.quotas.Copy()
 	c.reported = t.reported.Copy()
 	c.services = t.services.Copy()
 	c.servicesJob = t.servicesJob.Copy()

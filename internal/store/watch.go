@@ -60,6 +60,8 @@ const (
 	kindPeriodic
 	kindNodePools
 	kindNodePool
+	kindQuotas
+	kindQuota
 )
 
 // KeyServices is any service registration.
@@ -164,6 +166,12 @@ func KeyNodePools() Key { return Key{kind: kindNodePools} }
 
 // KeyNodePool is one node pool.
 func KeyNodePool(name string) Key { return Key{kind: kindNodePool, a: name} }
+
+// KeyQuotas is any quota, and what is used of it.
+func KeyQuotas() Key { return Key{kind: kindQuotas} }
+
+// KeyQuota is one quota, and what is used of it.
+func KeyQuota(name string) Key { return Key{kind: kindQuota, a: name} }
 
 // KeyAuthMethods is any auth method.
 func KeyAuthMethods() Key { return Key{kind: kindAuthMethods} }

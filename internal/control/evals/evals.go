@@ -256,6 +256,15 @@ func (l *Loop) unblocked(snap *store.Snapshot, e *api.Evaluation) bool {
 			return true
 		}
 	}
+	if name := e.QuotaLimitReached; name != "" {
+		quota, _ := snap.QuotaOf(e.Namespace)
+		if quota == nil || quota.Name != name || since < snap.QuotaFreed(name) {
+			return true
+		}
+		if e.ClassEligibility == nil {
+			return false // no node helps
+		}
+	}
 	for class, index := range snap.Freed() {
 		if index <= since {
 			continue
