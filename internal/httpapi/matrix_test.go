@@ -100,7 +100,7 @@ var matrix = map[string]matrixRow{
 	"GET /v1/job/{id}/submission":              {allow: "rwm", query: "version=0"},
 	"GET /v1/job/{id}/services":                {allow: "rwm"},
 	"GET /v1/job/{id}/actions":                 {allow: "rwm"},
-	"GET /v1/job/{id}/action": {allow: "wm"},
+	"GET /v1/job/{id}/action":                  {allow: "wm"},
 	"GET /v1/job/{id}/scale":                   {allow: "rwm"},
 	"PUT POST /v1/job/{id}/scale":              {allow: "wm", body: `{"Count": 2, "Target": {"Group": "g"}}`},
 	"PUT POST /v1/job/{id}/plan":               {allow: "wm", body: `{"Job": $jobspec}`},

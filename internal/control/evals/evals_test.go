@@ -338,7 +338,7 @@ func (n noting) Submit(ctx context.Context, w *sched.Work, cancel []*api.Evaluat
 // A namespace with thousands of jobs does not make the single job of another
 // one wait for more than two lots of what is looked at together.
 func TestAFloodHoldsUpNoOtherNamespace(t *testing.T) {
-	const flood, together = 3000, 2*256
+	const flood, together = 3000, 2 * 256
 	var mu sync.Mutex
 	var order []string
 	l := start(t, nil, func(p evals.Planner) evals.Planner { return noting{p, &mu, &order} })
