@@ -167,11 +167,6 @@ func (a *routes) verbs(pattern string, rows []web.Route) web.Route {
 	})}
 }
 
-// unsupported makes a handler of a route that this version does not have.
-func unsupported(text string) web.Handler {
-	return func(*http.Request) (any, error) { return nil, &api.Error{Code: api.CodeUnsupported, Message: text} }
-}
-
 // orEmpty makes a nil slice an empty one, which is [] and not null.
 func orEmpty[T any](items []T) []T {
 	if items == nil {

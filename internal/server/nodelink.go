@@ -52,7 +52,7 @@ func (s *Server) RegisterNode(ctx context.Context, node *api.Node, introduction 
 	n.ComputedClass = computedClass(n)
 	if old == nil || !sameNode(old, n) {
 		cmd := &store.RegisterNode{Node: n, Now: s.now().UnixNano()}
-		if old == nil || old.Status != api.NodeReady {
+		if old == nil || old.Status != api.NodeReady || old.NodePool != n.NodePool || old.Datacenter != n.Datacenter {
 			cmd.Evals = s.nodeEvals(snap, n)
 		}
 		if _, err := s.propose(ctx, cmd); err != nil {

@@ -255,7 +255,7 @@ func (t *tx) checkQuotaJob(j *api.Job, row *jobRow) error {
 		return nil
 	}
 	if most, bounded := q.spec.Limit().MostJobs(); bounded && q.jobs >= most {
-		return api.Errorf(api.CodeConflict, "quota %q of namespace %q allows %d jobs, and there are %d: stop one first", q.spec.Name, j.Namespace, most, q.jobs)
+		return api.Errorf(api.CodeConflict, "quota %q of namespace %q bounds jobs to %d, and there are %d: stop one first", q.spec.Name, j.Namespace, most, q.jobs)
 	}
 	return nil
 }
