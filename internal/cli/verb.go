@@ -47,6 +47,7 @@ func verbs() []*verb {
 		quotaApplyVerb(), quotaListVerb(), quotaStatusVerb(), quotaInspectVerb(), quotaInitVerb(), quotaDeleteVerb(),
 		auditVerifyVerb(),
 		statusVerb(), serverMembersVerb(), operatorAutopilotHealthVerb(), operatorDebugVerb(), serverJoinVerb(), serverForceLeaveVerb(), systemGCVerb(), operatorAPIVerb(), schedulerGetConfigVerb(), schedulerSetConfigVerb(),
+		snapshotSaveVerb(), snapshotRestoreVerb(), snapshotInspectVerb(),
 		loginVerb(), aclBootstrapVerb(), aclExplainVerb(),
 		aclPolicyApplyVerb(), aclPolicyListVerb(), aclPolicyInfoVerb(), aclPolicyDeleteVerb(), aclPolicySelfVerb(),
 		aclTokenCreateVerb(), aclTokenListVerb(), aclTokenInfoVerb(), aclTokenUpdateVerb(), aclTokenDeleteVerb(), aclTokenSelfVerb(),

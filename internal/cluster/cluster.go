@@ -62,20 +62,21 @@ const notifyQueue = 16
 
 // Cluster is this server's part in the log. It is a store.Proposer.
 type Cluster struct {
-	cfg     Config
-	storage *storage
-	network io.Closer
-	raft    *raft.Raft
-	fsm     *fsm
-	notify  chan bool
-	leaders chan raft.Observation // another server leads, or none
-	fatal   chan error
-	done    chan struct{}   // closed when raft is shut down
-	life    context.Context // of everything that others than Run began
-	end     context.CancelFunc
-	tell    announcer
-	reads   rounds[uint64] // of a follower: what a read must have seen
-	checks  rounds[uint64] // of a leader: that it leads still
+	cfg      Config
+	storage  *storage
+	network  io.Closer
+	raft     *raft.Raft
+	fsm      *fsm
+	notify   chan bool
+	leaders  chan raft.Observation // another server leads, or none
+	fatal    chan error
+	restores chan *restoring
+	done     chan struct{}   // closed when raft is shut down
+	life     context.Context // of everything that others than Run began
+	end      context.CancelFunc
+	tell     announcer
+	reads    rounds[uint64] // of a follower: what a read must have seen
+	checks   rounds[uint64] // of a leader: that it leads still
 
 	mu      sync.Mutex
 	leading context.Context // nil unless leading and caught up
@@ -93,7 +94,7 @@ func Open(cfg Config) (*Cluster, error) {
 	}
 	c := &Cluster{
 		cfg: cfg, storage: st, notify: make(chan bool, notifyQueue), leaders: make(chan raft.Observation, notifyQueue),
-		fatal: make(chan error, 1), done: make(chan struct{}), changed: make(chan struct{}),
+		fatal: make(chan error, 1), restores: make(chan *restoring), done: make(chan struct{}), changed: make(chan struct{}),
 		since: time.Now(),
 	}
 	c.life, c.end = context.WithCancel(context.Background())
@@ -185,6 +186,19 @@ func (c *Cluster) Run(ctx context.Context) (err error) {
 			return err
 		case <-c.leaders:
 			c.wake()
+		case r := <-c.restores:
+			leads := c.Leads()
+			stepDown()
+			stepDown = func() {}
+			if !leads {
+				r.done <- api.ErrNotLeader
+				continue
+			}
+			err := c.restore(r)
+			if c.raft.State() == raft.Leader {
+				stepDown = c.stepUp(ctx)
+			}
+			r.done <- err
 		case leads := <-c.notify:
 			stepDown()
 			stepDown = func() {}

@@ -33,7 +33,7 @@ type storage struct {
 func openStorage(dir string, log hclog.Logger) (_ *storage, err error) {
 	if dir == "" {
 		mem := raft.NewInmemStore()
-		return &storage{id: raft.ServerID(api.NewID()), logs: mem, stable: mem, snapshots: raft.NewDiscardSnapshotStore()}, nil
+		return &storage{id: raft.ServerID(api.NewID()), logs: mem, stable: mem, snapshots: raft.NewInmemSnapshotStore()}, nil
 	}
 	walDir := filepath.Join(dir, "wal")
 	if err := os.MkdirAll(walDir, 0o700); err != nil {

@@ -28,6 +28,7 @@ import (
 	"github.com/drover-org/drover/internal/peer"
 	"github.com/drover-org/drover/internal/server"
 	"github.com/drover-org/drover/internal/store"
+	"github.com/drover-org/drover/internal/version"
 )
 
 // serverPart is the server side.
@@ -102,7 +103,7 @@ func (d *daemon) buildServer() error {
 		Workers:      s.workers,
 		Introduction: server.Introduction{Enforcement: c.Introduction.Enforcement, DefaultTTL: c.Introduction.DefaultTTL, MaxTTL: c.Introduction.MaxTTL},
 		Store:        s.store, Proposer: s.cluster, Cluster: members{s.cluster, d}, Gossip: s.gossiper(), Liveness: beats{live, s}, Collector: reaper, Events: s.events,
-		Keyring: s.ring, OIDCIssuer: c.OIDCIssuer, Region: d.cfg.Region, KeepVersions: c.JobTrackedVersions, Log: d.log, Now: time.Now, NewID: api.NewID,
+		Keyring: s.ring, OIDCIssuer: c.OIDCIssuer, Region: d.cfg.Region, Version: version.Number(), TempDir: d.dirs.server, KeepVersions: c.JobTrackedVersions, Log: d.log, Now: time.Now, NewID: api.NewID,
 	}
 	if d.cfg.ACL.Enabled {
 		d.buildACL(&useCases, s.ring)

@@ -67,10 +67,13 @@ func (w *world) RemoveServer(_ context.Context, id string) error {
 	return api.Errorf(api.CodeInvalid, "server %s is the only one: without it there is no log", id)
 }
 func (w *world) Transfer(context.Context, string) error { return nil }
-func (w *world) Leader() string                         { return "127.0.0.1:4647" }
-func (w *world) LastContact() time.Duration             { return 0 }
-func (w *world) ID() string                             { return "s1" }
-func (w *world) Position() api.LogPosition              { return api.LogPosition{Term: 2, Index: 7, Since: start} }
+func (w *world) Restore(_ context.Context, _ uint64, state io.Reader, _ int64) error {
+	return w.store.Restore(state)
+}
+func (w *world) Leader() string             { return "127.0.0.1:4647" }
+func (w *world) LastContact() time.Duration { return 0 }
+func (w *world) ID() string                 { return "s1" }
+func (w *world) Position() api.LogPosition  { return api.LogPosition{Term: 2, Index: 7, Since: start} }
 func (w *world) Servers() []*api.RaftServer {
 	return []*api.RaftServer{{ID: "s1", Node: "s1.global", Address: "127.0.0.1:4647", Leader: true, Voter: true}}
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"io"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -245,6 +246,8 @@ type Operator interface {
 	SchedulerWorkers(ctx context.Context, token string) ([]*api.SchedulerWorker, error)
 	SchedulerWorkerConfig(ctx context.Context, token string) (*api.SchedulerWorkerConfig, error)
 	SetSchedulerWorkerConfig(ctx context.Context, token string, c *api.SchedulerWorkerConfig) error
+	SaveState(ctx context.Context, token string) (*api.SavedState, error)
+	RestoreState(ctx context.Context, token string, in io.Reader) (index uint64, err error)
 	CollectGarbage(ctx context.Context, token string) error
 	Leader() string
 	Peers() []string

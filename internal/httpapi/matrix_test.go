@@ -179,6 +179,8 @@ var matrix = map[string]matrixRow{
 	"PUT /v1/operator/autopilot/configuration":       {allow: "om"}, // 501
 	"GET /v1/operator/autopilot/health":              {allow: "om"},
 	"GET /v1/operator/license":                       {allow: everybody},
+	"GET /v1/operator/snapshot":                      {allow: "om"},
+	"PUT POST /v1/operator/snapshot":                 {allow: "m"},
 	"PUT POST /v1/system/gc":                         {allow: "m"},
 
 	"PUT POST /v1/acl/identity/client-introduction-token": {allow: "om", body: `{}`},

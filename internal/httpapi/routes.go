@@ -45,6 +45,7 @@ func (a *routes) table() []web.Route {
 		a.namespaceRoutes(),
 		a.quotaRoutes(),
 		a.operatorRoutes(),
+		a.snapshotRoutes(),
 		a.memberRoutes(),
 		a.aclRoutes(),
 		a.ssoRoutes(),

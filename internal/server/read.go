@@ -46,6 +46,7 @@ func read[T any](ctx context.Context, s *Server, opts api.ListOptions, keys []st
 	s.store.Block(waiting, opts.Index, keys, func(snap *store.Snapshot) uint64 {
 		out, index, err = query(snap)
 		history = snap.History()
+		index = max(index, snap.TableIndex(store.TableRestored)) // what was seen before is of another history
 		if err != nil && !api.IsNotFound(err) || s.beyond(waiting, opts, snap) {
 			return math.MaxUint64
 		}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"time"
 
@@ -28,6 +29,8 @@ type Config struct {
 	ACL          *ACL         // nil: there are no policies and tokens
 	OIDCIssuer   string       // URL others reach the public keys at; empty: none
 	Region       string
+	Version      string   // of this program
+	TempDir      string   // for files of the state's size; empty: the usual place
 	KeepVersions int      // versions of a job without a name that are kept; 0: api.MaxJobVersions
 	Drivers      []string // that this version has; a job may also name one that a node offers
 	Log          *slog.Logger
@@ -46,6 +49,9 @@ type Cluster interface {
 	// one. They are for the leader.
 	RemoveServer(ctx context.Context, id string) error
 	Transfer(ctx context.Context, id string) error
+	// Restore puts another state, saved at an index, in the place of this one on
+	// all servers. It is for the leader.
+	Restore(ctx context.Context, index uint64, state io.Reader, size int64) error
 	// Leader returns the RPC address of the leader, "" when there is none.
 	Leader() string
 	// LastContact is how long ago this server heard of its leader; 0 on the
@@ -87,6 +93,7 @@ type Server struct {
 	cfg    Config
 	store  *store.Store
 	parses parses
+	states chan struct{} // a place for the one saving or restoring
 }
 
 // New returns a Server. It starts nothing.
@@ -94,7 +101,7 @@ func New(cfg Config) *Server {
 	if cfg.Authorizer == nil {
 		cfg.Authorizer = AllowAll{}
 	}
-	return &Server{cfg: cfg, store: cfg.Store, parses: newParses()}
+	return &Server{cfg: cfg, store: cfg.Store, parses: newParses(), states: make(chan struct{}, 1)}
 }
 
 // Region returns the region this server belongs to.

@@ -68,6 +68,7 @@ var commands = []struct {
 	{"DeleteRootKey", func() Command { return new(DeleteRootKey) }},
 	{"TagJobVersion", func() Command { return new(TagJobVersion) }},
 	{"UntagJobVersion", func() Command { return new(UntagJobVersion) }},
+	{"Restored", func() Command { return new(Restored) }},
 }
 
 // compact is a command with a codec of its own: the ones there are many of.

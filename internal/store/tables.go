@@ -33,6 +33,7 @@ const (
 	TableNodePools
 	TableQuotas
 	TableQuotaUsages
+	TableRestored // by a state from a file
 	numTables
 )
 
