@@ -22,7 +22,7 @@ help: ## list the targets
 
 build: shim ## build bin/drover
 	@mkdir -p bin
-	$(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o bin/drover ./cmd/drover
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o bin/drover ./cmd/drover
 	@size=$$(( $$(wc -c < bin/drover) / 1000000 )); \
 	if [ $$size -gt $(MAX_BINARY_MB) ]; then echo "bin/drover has $$size MB, $(MAX_BINARY_MB) are allowed" >&2; exit 1; fi
 

@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -103,11 +105,25 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		if cfg.Ready != nil {
 			cfg.Ready(d.info())
 		}
+		settle(ctx)
 		<-ctx.Done()
 		return nil
 	}})
 	return runParts(ctx, log, d.parts)
 }
+
+// settle gives back, once, what starting took: an idle agent would keep its
+// garbage until the runtime's next collection, which comes after minutes.
+func settle(ctx context.Context) {
+	select {
+	case <-time.After(settleAfter):
+		debug.FreeOSMemory()
+	case <-ctx.Done():
+	}
+}
+
+// settleAfter is longer than it takes to lead and to register the own node.
+const settleAfter = 2 * time.Second
 
 // daemon is what Run builds.
 type daemon struct {
