@@ -20,7 +20,14 @@ type StreamFrame struct {
 	FileEvent string `json:",omitempty"`
 }
 
-// File events of a StreamFrame.
+// HeaderLogStart says where the answer to a request for a log begins:
+// <number of the file>:<byte in it>. With the files and lengths of the frames
+// a reader knows where it stands, and can go on there with the parameter
+// "from", whatever rotation has removed meanwhile.
+const HeaderLogStart = "X-Drover-Log-Start"
+
+// File events of a StreamFrame. In a log FileDeleted comes when rotation removed
+// the file before it was read to its end: bytes are missing there.
 const (
 	FileDeleted   = "file deleted"
 	FileTruncated = "file truncated"

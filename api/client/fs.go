@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/drover-org/drover/api"
 )
@@ -59,9 +60,13 @@ type StreamOptions struct {
 	Follow bool   // wait for more at the end
 	Origin string // FromStart when empty
 	Offset int64
+	From   string // of a log: a Stream's Place, instead of origin and offset
 }
 
 func (o StreamOptions) params() url.Values {
+	if o.From != "" {
+		return url.Values{"follow": {strconv.FormatBool(o.Follow)}, "from": {o.From}}
+	}
 	if o.Origin == "" {
 		o.Origin = FromStart
 	}
@@ -114,7 +119,12 @@ func (f FS) stream(ctx context.Context, path string, params url.Values) (*Stream
 		_ = resp.Body.Close()
 		return nil, err
 	}
-	return &Stream{ctx: ctx, body: resp.Body, dec: json.NewDecoder(resp.Body)}, nil
+	st := &Stream{ctx: ctx, body: resp.Body, dec: json.NewDecoder(resp.Body)}
+	if params.Get("origin") == FromStart {
+		st.offset, _ = strconv.ParseInt(params.Get("offset"), 10, 64)
+	}
+	st.number, st.pos = placeOf(resp.Header.Get(api.HeaderLogStart))
+	return st, nil
 }
 
 // Stream is a file or log that is being read. It is an io.Reader of the bytes
@@ -126,6 +136,9 @@ type Stream struct {
 	dec    *json.Decoder
 	rest   []byte
 	offset int64
+
+	number string // of the log file in which the last piece ended; empty: no log, or the agent doesn't tell
+	pos    int64  // where in that file
 }
 
 // Next returns the next piece with data or an event; heartbeats are skipped.
@@ -144,6 +157,7 @@ func (s *Stream) Next() (*api.StreamFrame, error) {
 		}
 		if len(f.Data) > 0 {
 			s.offset = f.Offset + int64(len(f.Data))
+			s.locate(f)
 			return f, nil
 		}
 		if f.FileEvent != "" {
@@ -166,9 +180,42 @@ func (s *Stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Offset is where the last piece ended, counted from the start of the file or
-// log: a later stream with this offset and FromStart goes on from there.
+// Offset is where the last piece ended, counted from the start of the file, or
+// of the oldest file of a log that there was: a later stream with this offset
+// and FromStart goes on from there if no file was removed meanwhile.
 func (s *Stream) Offset() int64 { return s.offset - int64(len(s.rest)) }
+
+// Resume returns the options of a stream that goes on where this one stands.
+// If files of the log were removed meanwhile it begins with the event
+// api.FileDeleted.
+func (s *Stream) Resume(follow bool) StreamOptions {
+	o := StreamOptions{Follow: follow, Offset: s.Offset()}
+	if s.number != "" {
+		o.From = s.number + ":" + strconv.FormatInt(s.pos-int64(len(s.rest)), 10)
+	}
+	return o
+}
+
+// locate follows a piece through the files of a log.
+func (s *Stream) locate(f *api.StreamFrame) {
+	if s.number == "" {
+		return
+	}
+	if number := f.File[strings.LastIndexByte(f.File, '.')+1:]; number != s.number {
+		s.number, s.pos = number, 0
+	}
+	s.pos += int64(len(f.Data))
+}
+
+// placeOf parses api.HeaderLogStart.
+func placeOf(header string) (number string, pos int64) {
+	number, at, _ := strings.Cut(header, ":")
+	pos, err := strconv.ParseInt(at, 10, 64)
+	if err != nil {
+		return "", 0
+	}
+	return number, pos
+}
 
 // Close ends the stream. A Read in another goroutine returns.
 func (s *Stream) Close() error {

@@ -152,6 +152,13 @@ type span struct {
 	follow  bool
 	offset  int64
 	fromEnd bool
+	from    *place // only of logs: instead of an offset
+}
+
+// place is a place in a log that stays the same when old files are removed.
+type place struct {
+	index int // of the file
+	pos   int64
 }
 
 func (s *span) parse(q *web.Params, follow bool) error {
@@ -165,6 +172,25 @@ func (s *span) parse(q *web.Params, follow bool) error {
 		return api.Errorf(api.CodeInvalid, "origin must be start or end, not %q", origin)
 	}
 	return q.Err()
+}
+
+// parseFrom reads the place from which a log is read on.
+func (s *span) parseFrom(q *web.Params) error {
+	from := q.String("from")
+	if from == "" {
+		return nil
+	}
+	if s.offset != 0 || s.fromEnd {
+		return api.Errorf(api.CodeInvalid, "from goes without offset and origin: it is a place of its own")
+	}
+	file, pos, _ := strings.Cut(from, ":")
+	index, err1 := strconv.ParseUint(file, 10, 31)
+	at, err2 := strconv.ParseUint(pos, 10, 63)
+	if err1 != nil || err2 != nil {
+		return api.Errorf(api.CodeInvalid, "from must be <number of the file>:<byte in it>, as %s was, not %q", api.HeaderLogStart, from)
+	}
+	s.from = &place{int(index), int64(at)}
+	return nil
 }
 
 // begin returns where in size bytes the stream begins.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/api/client"
 	"github.com/drover-org/drover/internal/logrotate"
 	"pgregory.net/rapid"
 )
@@ -372,6 +373,93 @@ func TestLogRotation(t *testing.T) {
 			_ = logs.Remove(fmt.Sprintf("%s.stdout.%d", task, f.index))
 		}
 	})
+}
+
+// TestLogsResume breaks a stream of a log anywhere, removes old files as
+// rotation does, and goes on: each byte comes once, or its absence is told.
+func TestLogsResume(t *testing.T) {
+	w := newWorld(t, nil)
+	a := w.run(forever())
+	dir := filepath.Join(w.dir, "alloc", a.ID, "alloc", "logs")
+	c, err := client.New(client.Config{Address: w.server().URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(rt *rapid.T, o client.StreamOptions) *client.Stream {
+		st, err := c.FS().Logs(t.Context(), a.ID, "main", client.Stderr, o)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		return st
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		sizes := rapid.SliceOfN(rapid.IntRange(0, 9), 1, 6).Draw(rt, "sizes")
+		first := rapid.IntRange(0, 3).Draw(rt, "first")
+		name := func(i int) string { return filepath.Join(dir, fmt.Sprintf("main.stderr.%d", first+i)) }
+		var all string
+		ends := make([]int, len(sizes)) // of the files, in the whole text
+		for i, n := range sizes {
+			text := strings.Repeat(string(rune('a'+i)), n)
+			all += text
+			ends[i] = len(all)
+			if err := os.WriteFile(name(i), []byte(text), 0o600); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		defer func() {
+			for i := range sizes {
+				_ = os.Remove(name(i))
+			}
+		}()
+		o := client.StreamOptions{Offset: int64(rapid.IntRange(0, len(all)).Draw(rt, "offset"))}
+		st := open(rt, o)
+		begin := make([]byte, rapid.IntRange(0, len(all)-int(o.Offset)).Draw(rt, "length"))
+		if _, err := io.ReadFull(st, begin); err != nil || !strings.HasPrefix(all[o.Offset:], string(begin)) {
+			rt.Fatalf("from %d: %q, %v", o.Offset, begin, err)
+		}
+		rest := st.Resume(false)
+		_ = st.Close()
+		at := int(o.Offset) + len(begin)
+		removed := rapid.IntRange(0, len(sizes)-1).Draw(rt, "removed")
+		for i := range removed {
+			_ = os.Remove(name(i))
+		}
+		st = open(rt, rest)
+		defer func() { _ = st.Close() }()
+		var got, told string
+		for {
+			f, err := st.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				rt.Fatal(err)
+			}
+			got += string(f.Data)
+			if f.FileEvent != "" {
+				told += f.FileEvent + " " + f.File
+			}
+		}
+		kept := 0 // where what is left begins
+		if removed > 0 {
+			kept = ends[removed-1]
+		}
+		if want := all[max(at, kept):]; got != want {
+			rt.Fatalf("after %d bytes and the removal of %d files of %v: %q, want %q", at, removed, sizes, got, want)
+		}
+		if at < kept && got != "" && !strings.HasPrefix(told, api.FileDeleted+" alloc/logs/main.stderr.") {
+			rt.Fatalf("%d bytes are missing, told %q", kept-at, told)
+		}
+		if at > kept && told != "" {
+			rt.Fatalf("nothing is missing, told %q", told)
+		}
+	})
+	for _, bad := range []string{"1", "x:1", "1:x", "-1:0", "1:0&offset=3", "1:0&origin=end"} {
+		status, body, _ := call(t, "GET", w.server().URL+"/v1/client/fs/logs/"+a.ID+"?task=main&type=stdout&from="+bad, "")
+		if status != 400 || !strings.Contains(body, "from ") {
+			t.Errorf("from=%s: %d %s", bad, status, body)
+		}
+	}
 }
 
 func TestStreamBound(t *testing.T) {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -36,6 +37,9 @@ func (a *Agent) logs(w http.ResponseWriter, r *http.Request) error {
 	name, kind, plain := q.String("task"), q.String("type"), q.Bool("plain", false)
 	var where span
 	if err := where.parse(q, false); err != nil {
+		return err
+	}
+	if err := where.parseFrom(q); err != nil {
 		return err
 	}
 	switch {
@@ -73,6 +77,7 @@ func (a *Agent) logs(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	set.seek(files, where)
+	st.startLogs(set)
 	st.logs(set, t)
 	return nil
 }
@@ -97,23 +102,38 @@ func (a *Agent) keptLogs(w http.ResponseWriter, r *http.Request, kept *retainedL
 	defer st.close()
 	defer set.close()
 	set.seek(files, where)
-	for st.start(); ; {
-		n, err := set.read(st.buf[:])
-		if n == 0 || err != nil || !st.data(set.offset-int64(n), set.name(), st.buf[:n]) {
+	for st.startLogs(set); ; {
+		if n, err := set.read(st.buf[:]); n == 0 || err != nil || !st.piece(set, n) {
 			return nil
 		}
 	}
 }
 
+// startLogs sends the head of the answer with the place where it begins.
+func (st *stream) startLogs(set *logSet) {
+	st.w.Header().Set(api.HeaderLogStart, fmt.Sprintf("%d:%d", set.index, set.pos))
+	st.start()
+}
+
+// piece sends the n bytes that the set has just read, and before them that
+// something is missing if it is.
+func (st *stream) piece(set *logSet, n int) bool {
+	if set.missing != "" && !st.event(set.missing, api.FileDeleted) {
+		return false
+	}
+	set.missing = ""
+	return st.data(set.offset-int64(n), set.name(), st.buf[:n])
+}
+
 // logs sends the set from its position on. Following ends when the task is
 // dead and everything was sent.
 func (st *stream) logs(set *logSet, t *task.Task) {
-	for st.start(); ; {
+	for {
 		changed := st.run.watch() // before the look at the task and the files
 		last := t.State().State == api.TaskStateDead || st.run.terminal()
 		n, err := set.read(st.buf[:])
 		if n > 0 {
-			if !st.data(set.offset-int64(n), set.name(), st.buf[:n]) {
+			if !st.piece(set, n) {
 				return
 			}
 			continue
@@ -134,6 +154,8 @@ type logSet struct {
 	pos    int64    // in the file
 	offset int64    // over all files there were at the begin
 	final  bool     // a later file exists: nothing is added to this one any more
+
+	missing string // the file that was removed before it was read to its end; empty: none, or it is told
 }
 
 type logFile struct {
@@ -164,6 +186,16 @@ func (s *logSet) list() ([]logFile, error) {
 // seek goes to where a request wants to begin.
 func (s *logSet) seek(files []logFile, where span) {
 	var size int64
+	if where.from != nil {
+		s.index, s.pos = where.from.index, where.from.pos
+		for _, f := range files {
+			if f.index < s.index {
+				s.offset += f.size
+			}
+		}
+		s.offset += s.pos
+		return
+	}
 	for _, f := range files {
 		size += f.size
 	}
@@ -235,6 +267,7 @@ func (s *logSet) open() (bool, error) {
 			return false, nil
 		}
 		if files[i].index != s.index {
+			s.missing = s.name()
 			s.index, s.pos = files[i].index, 0
 		}
 		f, err := s.dir.Open(s.name())

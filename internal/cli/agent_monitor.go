@@ -50,7 +50,7 @@ func runAgentMonitor(ctx context.Context, e *env, o *agentMonitorOptions, args [
 		}
 		o.NodeID = n.ID
 	}
-	return printStream(e.safeOut(o.raw), func(client.StreamOptions) (*client.Stream, error) {
+	return printStream(ctx, e.safeOut(o.raw), func(client.StreamOptions) (*client.Stream, error) {
 		return c.Agent().Monitor(ctx, o.MonitorOptions)
 	}, client.StreamOptions{}, 0)
 }

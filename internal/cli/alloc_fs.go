@@ -86,7 +86,7 @@ func runAllocFS(ctx context.Context, e *env, o *allocFSOptions, args []string) e
 	}
 	from, lines := tailFrom(o.toTail, o.lines, o.bytes)
 	from.Follow = o.follow
-	return printStream(w, func(so client.StreamOptions) (*client.Stream, error) {
+	return printStream(ctx, w, func(so client.StreamOptions) (*client.Stream, error) {
 		return c.FS().Stream(ctx, a.ID, path, so)
 	}, from, lines)
 }

@@ -106,7 +106,7 @@ func (e *env) printLogs(ctx context.Context, c *client.Client, o *allocLogsOptio
 		if kind == client.Stderr && len(kinds) > 1 {
 			w = e.safeErr(o.raw)
 		}
-		err := printStream(w, func(so client.StreamOptions) (*client.Stream, error) {
+		err := printStream(ctx, w, func(so client.StreamOptions) (*client.Stream, error) {
 			return c.FS().Logs(ctx, a.ID, task, kind, so)
 		}, from, lines)
 		if err != nil {

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"bytes"
-	"errors"
+	"context"
 	"io"
 	"strconv"
+	"time"
 
+	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/api/client"
 )
 
@@ -14,25 +16,25 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 const maxTailBytes = 16 << 20 // searched for the last lines
 
 // readTail returns the end of a file or log: its last lines, or with lines 0
-// all from o on, and the offset where it ends.
-func readTail(open func(client.StreamOptions) (*client.Stream, error), o client.StreamOptions, lines int) (text []byte, end int64, err error) {
+// all from o on, and where to follow it.
+func readTail(open func(client.StreamOptions) (*client.Stream, error), o client.StreamOptions, lines int) (text []byte, rest client.StreamOptions, err error) {
 	for {
 		st, err := open(o)
 		if err != nil {
-			return nil, 0, err
+			return nil, rest, err
 		}
 		text, err = io.ReadAll(st)
-		end = st.Offset()
+		rest = st.Resume(true)
 		_ = st.Close()
 		if err != nil {
-			return nil, 0, err
+			return nil, rest, err
 		}
 		if lines == 0 {
-			return text, end, nil
+			return text, rest, nil
 		}
 		short := int64(len(text)) < o.Offset // the whole file was read
 		if bytes.Count(text, []byte{'\n'}) > lines || short || o.Offset >= maxTailBytes {
-			return lastOf(text, lines), end, nil
+			return lastOf(text, lines), rest, nil
 		}
 		o.Offset *= 4
 	}
@@ -54,28 +56,36 @@ func lastOf(text []byte, lines int) []byte {
 }
 
 // printStream prints a file or log from o on, only its last lines when lines
-// is not 0, and goes on as it grows when o.Follow is set.
-func printStream(w io.Writer, open func(client.StreamOptions) (*client.Stream, error), o client.StreamOptions, lines int) error {
+// is not 0, and goes on as it grows when o.Follow is set, also after the agent
+// was away.
+func printStream(ctx context.Context, w io.Writer, open func(client.StreamOptions) (*client.Stream, error), o client.StreamOptions, lines int) error {
 	if o.Origin == client.FromEnd {
 		follow := o.Follow
 		o.Follow = false
-		text, end, err := readTail(open, o, lines)
+		text, rest, err := readTail(open, o, lines)
 		if err != nil {
 			return err
 		}
 		if _, err := w.Write(text); err != nil || !follow {
 			return err
 		}
-		o = client.StreamOptions{Follow: true, Offset: end}
+		o = rest
 	}
-	st, err := open(o)
-	if err != nil {
-		return err
+	for began := false; ; {
+		st, err := open(o)
+		if err == nil {
+			began = true
+			_, err = io.Copy(w, st)
+			o = st.Resume(o.Follow)
+			_ = st.Close()
+		}
+		if !o.Follow || !began || api.ErrorCode(err) != api.CodeUnavailable {
+			return err
+		}
+		select {
+		case <-time.After(resumeAfter):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	defer func() { _ = st.Close() }()
-	_, err = io.Copy(w, st)
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"sort"
 	"sync"
 	"time"
@@ -42,7 +43,7 @@ type source struct {
 	label             string
 	from              client.StreamOptions
 	lines             int
-	offset            int64 // where the next byte to read is
+	at                client.StreamOptions // where the next byte to read is
 	partial           []byte
 	ended             chan struct{} // closed when the task will write no more
 	closed            bool          // ended is
@@ -275,10 +276,10 @@ func (t *tailer) label(a *api.AllocListStub, task string) string {
 func (t *tailer) run(ctx context.Context, s *source) {
 	defer t.flush(s)
 	for s.from.Origin == client.FromEnd {
-		text, end, err := readTail(t.opener(ctx, s), s.from, s.lines)
+		text, rest, err := readTail(t.opener(ctx, s), s.from, s.lines)
 		if err == nil {
 			t.print(s, text)
-			s.offset = end
+			s.at = rest
 		}
 		if api.ErrorCode(err) != api.CodeUnavailable {
 			break
@@ -346,9 +347,10 @@ func (t *tailer) opener(ctx context.Context, s *source) func(client.StreamOption
 	}
 }
 
-// copy prints from the source's offset on.
+// copy prints from where the source stands.
 func (t *tailer) copy(ctx context.Context, s *source, follow bool) error {
-	st, err := t.opener(ctx, s)(client.StreamOptions{Follow: follow, Offset: s.offset})
+	s.at.Follow = follow
+	st, err := t.opener(ctx, s)(s.at)
 	if err != nil {
 		return err
 	}
@@ -361,11 +363,22 @@ func (t *tailer) copy(ctx context.Context, s *source, follow bool) error {
 		if err != nil {
 			return err
 		}
+		if f.FileEvent == api.FileDeleted {
+			t.lost(s, f.File)
+		}
 		if len(f.Data) > 0 {
 			t.print(s, f.Data)
-			s.offset = st.Offset()
+			s.at = st.Resume(follow)
 		}
 	}
+}
+
+// lost says that rotation was faster than this reader.
+func (t *tailer) lost(s *source, file string) {
+	t.flush(s)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.e.warn(fmt.Sprintf("lines of task %q in allocation %s are missing here: rotation removed %s before it was read", s.task, short(s.alloc), path.Base(file)))
 }
 
 // print writes the whole lines and keeps the rest.
