@@ -15,7 +15,7 @@ SHIM := internal/shim/embedded/bin/drover-shim
 MAX_BINARY_MB := 60
 
 .DEFAULT_GOAL := build
-.PHONY: help build shim demo deps test race lint check bench e2e conformance man clean
+.PHONY: help build shim demo deps test race lint check bench e2e conformance check-sched man clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ e2e: build ## run only the stories, through the real binary
 
 conformance: build ## run the Go SDK's own tests against bin/drover
 	$(GO) run ./scripts/conformance -drover bin/drover -expected test/conformance.txt
+
+N ?= 20000
+check-sched: ## play N random histories of large clusters through the scheduler
+	SCHED_CASES=$(N) $(GO) test -count=1 -timeout 24h -run TestHistories ./internal/sched
 
 man: build ## write bin/drover.1, the manual page
 	bin/drover man > bin/drover.1

@@ -1,6 +1,9 @@
 package sched
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/drover-org/drover/api"
@@ -13,7 +16,13 @@ func (m *maker) placeEverywhere(e *everywhere) {
 	start := m.now()
 	f := m.field(m.w.Job, e.group)
 	f.affinity = newAffinities(m.w.Job, e.group)
-	f.evaluate(nil)
+	var byAlloc map[string]*resident // those that constraints count
+	if f.check.distinctHosts != amongNone || len(f.check.properties) > 0 {
+		byAlloc = m.settled()
+		f.evaluate(slices.Collect(maps.Values(byAlloc)))
+	} else {
+		f.evaluate(nil)
+	}
 	metrics := f.explain.now(f)
 	out := &api.PlanGroup{TaskGroup: e.group.Name, Resources: f.need.resources, Metrics: metrics}
 	exhausted := make([]string, len(m.nodes)) // only of nodes that miss their allocation
@@ -29,12 +38,20 @@ func (m *maker) placeEverywhere(e *everywhere) {
 		if freed != nil {
 			m.remove(i, freed.usage)
 		}
+		var old *resident
+		if a.stop != nil && byAlloc[a.stop.ID] != nil {
+			old = byAlloc[a.stop.ID]
+			f.count(old, -1)
+		}
 		got := m.placeOn(f, i, a)
 		if got == nil {
 			if freed != nil {
 				m.add(i, freed.usage)
 			}
-			exhausted[i] = f.lacks(i, f.need)
+			if old != nil {
+				f.count(old, 1)
+			}
+			exhausted[i] = cmp.Or(f.clash(i), f.lacks(i, f.need))
 			if exhausted[i] == "" {
 				exhausted[i] = fit.DimPorts
 			}
@@ -42,6 +59,9 @@ func (m *maker) placeEverywhere(e *everywhere) {
 			return
 		}
 		m.enter(a, got, freed)
+		if byAlloc != nil {
+			f.count(&resident{node: i, group: e.group.Name}, 1)
+		}
 		out.Allocs = append(out.Allocs, got.Placement)
 	}
 	for _, a := range e.asks {
@@ -67,8 +87,28 @@ func (m *maker) placeEverywhere(e *everywhere) {
 	m.fail(f, &miss, metrics.AllocationTime)
 }
 
+// settled returns the allocations of the job that stay and those that this
+// plan places, by ID.
+func (m *maker) settled() map[string]*resident {
+	out := map[string]*resident{}
+	for a := range m.st.AllocsByJob(m.w.Eval.Namespace, m.w.Eval.JobID) {
+		if i, ok := m.index[a.NodeID]; ok && !a.Terminal() && !m.stopping[a.ID] {
+			out[a.ID] = &resident{node: i, group: a.TaskGroup, alloc: a}
+		}
+	}
+	for _, g := range m.plan.Placements {
+		for _, p := range g.Allocs {
+			out[p.ID] = &resident{node: m.index[p.NodeID], group: g.TaskGroup}
+		}
+	}
+	return out
+}
+
 // placeOn places an ask on one node, displacing others if it may.
 func (m *maker) placeOn(f *field, i int32, a *ask) *found {
+	if f.clash(i) != "" {
+		return nil
+	}
 	if m.shortWithPorts(f, i) != "" {
 		if !m.mayPreempt() {
 			return nil

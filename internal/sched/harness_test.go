@@ -30,6 +30,8 @@ type world struct {
 	time   time.Time
 	ids    uint64
 	view   func(*store.Snapshot) sched.State // what the scheduler sees, if it is wrong
+	direct bool                              // apply commands as they are, not decoded from the log
+	index  uint64                            // with direct
 }
 
 func newWorld(t tb) *world {
@@ -52,11 +54,20 @@ func (w *world) id() string {
 
 func (w *world) apply(cmd store.Command) store.Result {
 	w.t.Helper()
-	res, err := w.log.Propose(context.Background(), cmd)
+	res, err := w.propose(cmd)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return res
+}
+
+func (w *world) propose(cmd store.Command) (store.Result, error) {
+	if !w.direct {
+		return w.log.Propose(context.Background(), cmd)
+	}
+	w.index = max(w.index, 9) + 1
+	value, err := w.log.Store.Apply(w.index, cmd)
+	return store.Result{Index: w.index, Value: value}, err
 }
 
 func (w *world) node(edit ...func(*api.Node)) *api.Node {
@@ -124,10 +135,7 @@ func (w *world) eval(j *api.Job, trigger string) *api.Evaluation {
 // decide makes a plan and does not apply it.
 func (w *world) decide(e *api.Evaluation) *api.Plan {
 	w.t.Helper()
-	var st sched.State = w.snap()
-	if w.view != nil {
-		st = w.view(w.snap())
-	}
+	st := w.state()
 	return w.placer.Place(st, sched.Reconcile(st, e, w.time, w.id), w.now, w.id)
 }
 

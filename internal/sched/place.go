@@ -23,7 +23,8 @@ type flight struct {
 	evalID    string
 	namespace string
 	deltas    []delta // of what is not in the state yet, in the order of the plan
-	landed    bool    // index is known
+	stops     []*api.PlanStop
+	landed    bool // index is known
 	index     uint64
 }
 
@@ -103,7 +104,7 @@ func (p *Placer) Place(st State, w *Work, now func() time.Time, newID func() str
 	p.overlay(st)
 	m := &maker{
 		fleet: &p.fleet, scratch: &p.scratch, st: st, w: w, now: now, newID: newID, config: st.SchedulerConfig(), seed: seedOf(w.Eval.ID),
-		promised: p.promised, stopping: map[string]bool{}, byAlloc: map[string]*resident{}, failed: map[string]*api.AllocMetric{}, eligible: map[string]bool{}, preempted: map[api.NamespacedID]*api.Job{},
+		promised: p.promised, flights: p.flights, stopping: map[string]bool{}, byAlloc: map[string]*resident{}, failed: map[string]*api.AllocMetric{}, eligible: map[string]bool{}, preempted: map[api.NamespacedID]*api.Job{},
 		plan: &api.Plan{
 			EvalID: w.Eval.ID, Job: w.Job, InPlace: w.inPlace, Followups: w.followups, Evals: w.evals,
 			Deployment: w.deployment, DeploymentUpdates: w.updates,
@@ -123,8 +124,8 @@ func (p *Placer) Place(st State, w *Work, now func() time.Time, newID func() str
 		m.placeEverywhere(e)
 	}
 	m.finish()
-	if len(m.deltas) > 0 {
-		p.flights = append(p.flights, &flight{evalID: w.Eval.ID, namespace: w.Eval.Namespace, deltas: m.deltas})
+	if len(m.deltas)+len(m.plan.Stops) > 0 {
+		p.flights = append(p.flights, &flight{evalID: w.Eval.ID, namespace: w.Eval.Namespace, deltas: m.deltas, stops: m.plan.Stops})
 	}
 	return m.plan
 }
@@ -152,6 +153,8 @@ type maker struct {
 	byAlloc    map[string]*resident // those that an ask may replace
 	stopping   map[string]bool
 	promised   map[string]bool // end for plans in flight
+	flights    []*flight
+	ending     map[string]bool // stop with plans in flight; made when somebody is to be displaced
 	deltas     []delta
 	failed     map[string]*api.AllocMetric // by group
 	nodeless   bool                        // some allocation failed for want of a node
@@ -354,6 +357,7 @@ func (m *maker) choose(f *field, a *ask, hopeless bool) *found {
 		}
 		f.leave(i)
 		f.short[i] = why
+		a.refused = append(a.refused, i)
 	}
 }
 

@@ -121,8 +121,9 @@ func (m *maker) evict(f *field, a *ask, on scored, victims []victim) *found {
 // need, and in the end leaves out whom it can do without.
 func (m *maker) victims(f *field, i int32) []victim {
 	var may []victim
+	m.findEnding()
 	for a := range m.st.AllocsByNode(m.nodes[i].ID) {
-		if a.Terminal() || m.stopping[a.ID] || m.promised[a.ID] || a.Job == nil || a.Job.Priority > m.w.Job.Priority-preemptionGap {
+		if a.Terminal() || m.stopping[a.ID] || m.ending[a.ID] || a.Job == nil || a.Job.Priority > m.w.Job.Priority-preemptionGap {
 			continue
 		}
 		if a.Namespace == m.w.Eval.Namespace && a.JobID == m.w.Eval.JobID {
@@ -154,6 +155,25 @@ func (m *maker) victims(f *field, i int32) []victim {
 		}
 	}
 	return chosen
+}
+
+// findEnding finds what stops with plans in flight: it can't be displaced any
+// more.
+func (m *maker) findEnding() {
+	if m.ending != nil {
+		return
+	}
+	m.ending = map[string]bool{}
+	for _, fl := range m.flights {
+		for _, s := range fl.stops {
+			m.ending[s.ID] = m.ending[s.ID] || s.DesiredStatus != ""
+		}
+		for i := range fl.deltas {
+			for _, a := range fl.deltas[i].endsFor {
+				m.ending[a.ID] = true
+			}
+		}
+	}
 }
 
 // shortWithPorts is short, with the dynamic ports as well.

@@ -312,7 +312,7 @@ func (f *field) ahead(a, b *place) bool {
 func (f *field) rank(a *ask, out []scored) []scored {
 	var penalised []int32
 	for _, id := range a.penalty {
-		if i, ok := f.index[id]; ok && f.feasible[i] {
+		if i, ok := f.index[id]; ok && f.feasible[i] && !slices.Contains(a.refused, i) {
 			f.leave(i)
 			penalised = append(penalised, i)
 		}

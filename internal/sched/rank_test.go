@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/store"
@@ -188,4 +189,34 @@ func TestCoresAreReserved(t *testing.T) {
 	check(t, "placed", len(placed(p)), 2)
 	check(t, "cpu", w.live("a")[0].AllocatedResources.Tasks["main"].Cpu.CpuShares, 2000)
 	check(t, "cores", fmt.Sprint(w.live("a")[0].AllocatedResources.Tasks["main"].Cpu.ReservedCores, w.live("a")[1].AllocatedResources.Tasks["main"].Cpu.ReservedCores), "[0 1] [2 3]")
+}
+
+// A node on which an allocation failed and that has no dynamic port left is
+// tried once, and not for ever.
+func TestAPenalisedNodeWithoutPorts(t *testing.T) {
+	w := newWorld(t)
+	w.node(func(n *api.Node) { n.NodeResources.MinDynamicPort, n.NodeResources.MaxDynamicPort = 20000, 20000 })
+	port := func(j *api.Job) {
+		j.TaskGroups[0].Networks = []*api.NetworkResource{{DynamicPorts: []api.Port{{Label: "p"}}}}
+	}
+	a, b := job("a", "service", 1, port), job("b", "service", 1, port)
+	w.run(w.register(a))
+	w.report("failed", nil, w.live("a")...)
+	check(t, "takes the port", len(placed(w.run(w.register(b)))), 1)
+	w.pass(time.Hour)
+	p := w.again(a)
+	check(t, "placed", len(placed(p)), 0)
+	check(t, "queued", p.Eval.QueuedAllocations["web"], 1)
+}
+
+// Distinct properties bind system jobs as well.
+func TestDistinctPropertyOfASystemJob(t *testing.T) {
+	w := newWorld(t)
+	w.nodes(3, rack("a"))
+	w.nodes(2, rack("b"))
+	j := job("s", "system", 1, func(j *api.Job) {
+		j.TaskGroups[0].Constraints = []*api.Constraint{{LTarget: "${meta.rack}", Operand: api.OperandDistinctProperty, RTarget: "2"}}
+	})
+	check(t, "placed", len(placed(w.run(w.register(j)))), 4)
+	check(t, "placed again", len(placed(w.again(j))), 0)
 }

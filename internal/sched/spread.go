@@ -2,6 +2,7 @@ package sched
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/drover-org/drover/api"
@@ -26,8 +27,8 @@ type spreadRule struct {
 	rest    float64 // wanted of values without a target of their own
 	values  map[string]int32
 	counts  []float64 // by value
-	desired []float64 // by value; not used when even
-	even    bool
+	desired []float64 // by value
+	even    bool      // without targets
 }
 
 // newSpreads returns nil without spread blocks.
@@ -92,7 +93,10 @@ func (r *spreadRule) value(n *api.Node, region string) int32 {
 		v = int32(len(r.counts))
 		r.values[text] = v
 		want, targeted := r.wanted[text]
-		if !targeted {
+		switch {
+		case r.even:
+			want = 1
+		case !targeted:
 			want = r.rest
 		}
 		r.counts, r.desired = append(r.counts, 0), append(r.desired, want)
@@ -114,9 +118,11 @@ func (s *spreads) count(combo int32, by float64) {
 func (s *spreads) settle() {
 	clear(s.scores)
 	for i, r := range s.rules {
-		least, most := 0.0, 0.0
-		if len(r.counts) > 0 {
-			least, most = slices.Min(r.counts), slices.Max(r.counts)
+		least, most := math.Inf(1), math.Inf(-1)
+		for v := range r.counts {
+			if r.desired[v] > 0 {
+				least, most = min(least, r.fill(int32(v))), max(most, r.fill(int32(v)))
+			}
 		}
 		for c, values := range s.values {
 			s.scores[c] += r.score(values[i], least, most)
@@ -124,20 +130,22 @@ func (s *spreads) settle() {
 	}
 }
 
-// score is a rule's part of the score for one more allocation at a value. With
-// targets it is how far the value is from its share. Without, the least used
-// value gets 1, the most used -1, those between in proportion, and all get 0
-// when they are even.
+// fill is how far one more allocation at a value would take it, on average
+// between before and after, as a part of what is desired there.
+func (r *spreadRule) fill(v int32) float64 { return (r.counts[v] + 0.5) / r.desired[v] }
+
+// score is a rule's part of the score for one more allocation at a value: the
+// least filled value gets 1, the most filled one -1, those between in
+// proportion, and all get 0 when they are even. Values that are to have
+// nothing get -1. Without targets all values are to have the same.
 func (r *spreadRule) score(v int32, least, most float64) float64 {
 	switch {
 	case v < 0:
 		return -1
-	case !r.even && r.desired[v] == 0:
+	case r.desired[v] == 0:
 		return -r.weight
-	case !r.even:
-		return (r.desired[v] - (r.counts[v] + 1)) / r.desired[v] * r.weight
 	case most == least:
 		return 0
 	}
-	return (most + least - 2*r.counts[v]) / (most - least) * r.weight
+	return (most + least - 2*r.fill(v)) / (most - least) * r.weight
 }

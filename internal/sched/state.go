@@ -57,6 +57,7 @@ type ask struct {
 	previous *api.Allocation
 	tracker  *api.RescheduleTracker
 	penalty  []string // nodes where predecessors failed
+	refused  []int32  // nodes that could not grant it after all
 	// stop ends what the placement replaces. Without a placement it does not
 	// happen.
 	stop *api.PlanStop
