@@ -15,7 +15,7 @@ SHIM := internal/shim/embedded/bin/drover-shim
 MAX_BINARY_MB := 60
 
 .DEFAULT_GOAL := build
-.PHONY: help build shim demo deps test race lint check bench e2e conformance check-sched man clean
+.PHONY: help build shim demo deps test race lint check bench bench-2m e2e conformance check-sched man clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ check: lint test ## everything that must hold before a change is handed in
 
 bench: shim ## run the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-2m: build ## two million allocations on 6,100 simulated nodes (15 minutes at most, 12 GiB)
+	GOMEMLIMIT=7500MiB $(GO) run ./scripts/scale -drover bin/drover -nodes 6100 -jobs 2000 -count 1000
 
 e2e: build ## run only the stories, through the real binary
 	DROVER_BIN=$(CURDIR)/bin/drover $(GO) test -count=1 -v ./test/...

@@ -38,7 +38,17 @@ func ParseID(s string) (ID, bool) {
 
 // String returns the 36-character text form.
 func (id ID) String() string {
-	var b [36]byte
+	b := id.text()
+	return string(b[:])
+}
+
+// Is reports whether s is the ID's canonical form.
+func (id ID) Is(s string) bool {
+	b := id.text()
+	return string(b[:]) == s
+}
+
+func (id ID) text() (b [36]byte) {
 	hex.Encode(b[0:8], id[0:4])
 	b[8] = '-'
 	hex.Encode(b[9:13], id[4:6])
@@ -48,7 +58,7 @@ func (id ID) String() string {
 	hex.Encode(b[19:23], id[8:10])
 	b[23] = '-'
 	hex.Encode(b[24:36], id[10:16])
-	return string(b[:])
+	return b
 }
 
 // ParseIDPrefix decodes the prefix of a UUID to bytes. Hyphens are ignored;

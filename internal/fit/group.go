@@ -41,6 +41,9 @@ func Grant(group *api.AllocatedResources, p *api.Placement, n *api.Node) *api.Al
 	if len(p.Networks)+len(p.Ports) > 0 {
 		r.Shared.Networks, r.Shared.Ports = p.Networks, p.Ports
 	}
+	if len(p.TaskNetwork)+len(p.TaskCores)+len(p.Devices) == 0 {
+		return &r // with the group's tasks
+	}
 	var coreMHz int64
 	if n != nil && len(p.TaskCores) > 0 {
 		coreMHz = CapacityOf(n).CoreMHz

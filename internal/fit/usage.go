@@ -131,9 +131,13 @@ func merge(a, b []uint16) []uint16 {
 	if len(a) == 0 {
 		return b
 	}
-	out := append(slices.Clone(a), b...)
-	slices.Sort(out)
-	return out
+	out := make([]uint16, 0, len(a)+len(b))
+	for _, v := range b {
+		i, _ := slices.BinarySearch(a, v)
+		out = append(append(out, a[:i]...), v)
+		a = a[i:]
+	}
+	return append(out, a...)
 }
 
 // remove returns a without one entry for each of b.

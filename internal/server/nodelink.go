@@ -237,13 +237,19 @@ func followUp(snap *store.Snapshot, a *api.Allocation, u *api.AllocUpdate) strin
 // come back. send gets values of its own whose nested parts are shared and
 // must not be changed.
 func (s *Server) WatchNode(ctx context.Context, nodeID string, send func(link.Assignment) error) error {
-	sent := map[string]uint64{} // allocation → the AllocModifyIndex the node has
-	for full := true; ; full = false {
+	var index, history uint64 // of what the node has
+	for first := true; ; first = false {
 		w := s.store.Watch(store.KeyAssigned(nodeID))
 		snap := s.store.Snapshot()
-		as := assignment(snap, nodeID, sent)
-		as.Full = full
-		if full || len(as.Allocs)+len(as.Gone) > 0 {
+		ids, ok := snap.AssignedSince(nodeID, index)
+		var as link.Assignment
+		if first || !ok || snap.History() != history {
+			as = assignAll(snap, nodeID)
+		} else {
+			as = assignChanged(snap, ids, index)
+		}
+		index, history = snap.Index(), snap.History()
+		if as.Full || len(as.Allocs)+len(as.Gone) > 0 {
 			if err := send(as); err != nil {
 				w.Close()
 				return err
@@ -258,41 +264,37 @@ func (s *Server) WatchNode(ctx context.Context, nodeID string, send func(link.As
 	}
 }
 
-// assignment returns what differs from what the node was sent, and notes it
-// as sent.
-func assignment(snap *store.Snapshot, nodeID string, sent map[string]uint64) link.Assignment {
-	as := link.Assignment{Index: snap.Index()}
-	present := 0
+// assignAll returns everything a node is to have. What is purged is gone for
+// the node, though servers remember it for a while.
+func assignAll(snap *store.Snapshot, nodeID string) link.Assignment {
+	as := link.Assignment{Index: snap.Index(), Full: true}
 	for a := range snap.AllocsByNode(nodeID) {
-		index, known := sent[a.ID]
-		if purged(snap, a) {
-			continue // gone for the node, though servers remember it for a while
-		}
-		if known {
-			present++
-		}
-		if known && index == a.AllocModifyIndex {
-			continue
-		}
-		if !known {
-			present++
-		}
-		sent[a.ID] = a.AllocModifyIndex
-		c := a.Copy()
-		c.Metrics, c.TaskStates = nil, nil
-		as.Allocs = append(as.Allocs, c)
-	}
-	if present == len(sent) {
-		return as
-	}
-	for id := range sent {
-		if a := snap.Alloc(id); a == nil || purged(snap, a) {
-			delete(sent, id)
-			as.Gone = append(as.Gone, id)
+		if !purged(snap, a) {
+			as.Allocs = append(as.Allocs, toNode(a))
 		}
 	}
-	slices.Sort(as.Gone)
 	return as
+}
+
+// assignChanged returns what servers changed after an index.
+func assignChanged(snap *store.Snapshot, ids []api.ID, index uint64) link.Assignment {
+	as := link.Assignment{Index: snap.Index()}
+	for _, id := range ids {
+		switch a := snap.AllocByID(id); {
+		case a == nil || purged(snap, a):
+			as.Gone = append(as.Gone, id.String())
+		case a.AllocModifyIndex > index:
+			as.Allocs = append(as.Allocs, toNode(a))
+		}
+	}
+	return as
+}
+
+// toNode is an allocation without what a node knows better or not at all.
+func toNode(a *api.Allocation) *api.Allocation {
+	c := a.Copy()
+	c.Metrics, c.TaskStates = nil, nil
+	return c
 }
 
 // purged reports whether an allocation has ended and its job was removed: of

@@ -12,8 +12,28 @@ import (
 
 // allocKey is what places an allocation in the indexes; it never changes.
 type allocKey struct {
-	id, node, eval, deploy api.ID
-	ns, job                string
+	id, node api.ID
+	*allocOrigin
+}
+
+// allocOrigin is where an allocation comes from. Those of one plan share it.
+type allocOrigin struct {
+	eval, deploy api.ID
+	ns, job      string
+}
+
+func (k *allocKey) equal(o *allocKey) bool {
+	return k.id == o.id && k.node == o.node && (k.allocOrigin == o.allocOrigin || *k.allocOrigin == *o.allocOrigin)
+}
+
+// allocKey returns the key of an allocation. The origin is that of the one
+// before if it is the same.
+func (t *tx) allocKey(id api.ID, a *api.Allocation) *allocKey {
+	o := allocOrigin{eval: idOf(a.EvalID), deploy: idOf(a.DeploymentID), ns: a.Namespace, job: a.JobID}
+	if t.origin == nil || *t.origin != o {
+		t.origin = &o
+	}
+	return &allocKey{id: id, node: idOf(a.NodeID), allocOrigin: t.origin}
 }
 
 type allocItem struct {
@@ -97,7 +117,7 @@ func (s *Snapshot) AllocNamespaces() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for next, more := "", true; more; {
 			more = false
-			s.allocsJob.Ascend(&allocKey{ns: next}, func(k *allocKey) bool {
+			s.allocsJob.Ascend(&allocKey{allocOrigin: &allocOrigin{ns: next}}, func(k *allocKey) bool {
 				next, more = k.ns+"\x00", yield(k.ns)
 				return false
 			})
@@ -108,7 +128,7 @@ func (s *Snapshot) AllocNamespaces() iter.Seq[string] {
 // AllocsByJob yields a job's allocations by ID.
 func (s *Snapshot) AllocsByJob(ns, job string) iter.Seq[*api.Allocation] {
 	return func(yield func(*api.Allocation) bool) {
-		s.allocsJob.Ascend(&allocKey{ns: ns, job: job}, func(k *allocKey) bool {
+		s.allocsJob.Ascend(&allocKey{allocOrigin: &allocOrigin{ns: ns, job: job}}, func(k *allocKey) bool {
 			return k.ns == ns && k.job == job && yield(s.allocAt(k))
 		})
 	}
@@ -128,7 +148,7 @@ func (s *Snapshot) AllocsByNode(nodeID string) iter.Seq[*api.Allocation] {
 func (s *Snapshot) AllocsByEval(evalID string) iter.Seq[*api.Allocation] {
 	id := idOf(evalID)
 	return func(yield func(*api.Allocation) bool) {
-		s.allocsEval.Ascend(&allocKey{eval: id}, func(k *allocKey) bool {
+		s.allocsEval.Ascend(&allocKey{allocOrigin: &allocOrigin{eval: id}}, func(k *allocKey) bool {
 			return k.eval == id && yield(s.allocAt(k))
 		})
 	}
@@ -138,7 +158,7 @@ func (s *Snapshot) AllocsByEval(evalID string) iter.Seq[*api.Allocation] {
 func (s *Snapshot) AllocsByDeployment(deploymentID string) iter.Seq[*api.Allocation] {
 	id := idOf(deploymentID)
 	return func(yield func(*api.Allocation) bool) {
-		s.allocsDeploy.Ascend(&allocKey{deploy: id}, func(k *allocKey) bool {
+		s.allocsDeploy.Ascend(&allocKey{allocOrigin: &allocOrigin{deploy: id}}, func(k *allocKey) bool {
 			return k.deploy == id && yield(s.allocAt(k))
 		})
 	}
@@ -155,10 +175,10 @@ func (t *tx) putAlloc(a *api.Allocation, now int64) {
 	id := idOf(a.ID)
 	old, exists := t.allocItem(id)
 	a.ModifyIndex, a.ModifyTime = t.index, now
-	key := &allocKey{id: id, node: idOf(a.NodeID), eval: idOf(a.EvalID), deploy: idOf(a.DeploymentID), ns: a.Namespace, job: a.JobID}
+	key := t.allocKey(id, a)
 	if exists {
 		a.CreateIndex, a.CreateTime = old.a.CreateIndex, old.a.CreateTime
-		if *key == *old.key {
+		if key.equal(old.key) {
 			key = old.key
 		} else {
 			t.unindexAlloc(old.key)
@@ -176,7 +196,7 @@ func (t *tx) putAlloc(a *api.Allocation, now int64) {
 	t.changed(api.TopicAllocation, a)
 	t.showServices(id, a)
 	if a.AllocModifyIndex == t.index || a.ClientTerminal() {
-		t.touch(KeyAssigned(a.NodeID))
+		t.noteAssigned(a.NodeID, id)
 	}
 }
 
@@ -208,7 +228,7 @@ func (t *tx) deleteAlloc(id api.ID) {
 	t.countLive(item.a, nil)
 	t.touchAlloc(item.a)
 	t.showServices(id, nil)
-	t.touch(KeyAssigned(item.a.NodeID))
+	t.noteAssigned(item.a.NodeID, id)
 }
 
 func (t *tx) touchAlloc(a *api.Allocation) {

@@ -46,7 +46,7 @@ const (
 func (e *enc) id(s string) {
 	if s == "" {
 		e.b = append(e.b, idEmpty)
-	} else if id, ok := api.ParseID(s); ok && id.String() == s {
+	} else if id, ok := api.ParseID(s); ok && id.Is(s) {
 		e.b = append(append(e.b, idUUID), id[:]...)
 	} else {
 		e.b = append(e.b, idText)
@@ -86,13 +86,28 @@ func (e *enc) json(v any) {
 
 // record appends what f writes with its length in front.
 func (e *enc) record(f func(*enc)) {
-	r := &enc{}
-	f(r)
-	if r.err != nil && e.err == nil {
-		e.err = r.err
+	e.b = append(e.b, 0) // most lengths take one byte
+	start := len(e.b)
+	f(e)
+	n := uint64(len(e.b) - start)
+	if n < 0x80 {
+		e.b[start-1] = byte(n)
+		return
 	}
-	e.uint(uint64(len(r.b)))
-	e.b = append(e.b, r.b...)
+	var head [binary.MaxVarintLen64]byte
+	more := binary.PutUvarint(head[:], n) - 1
+	e.b = append(e.b, head[:more]...) // room
+	copy(e.b[start+more:], e.b[start:start+int(n)])
+	copy(e.b[start-1:], head[:more+1])
+}
+
+// list appends the length of a list that may be null.
+func (e *enc) list(n int, null bool) {
+	if null {
+		e.uint(0)
+		return
+	}
+	e.uint(uint64(n) + 1)
 }
 
 var errShort = errors.New("the data ends early")
@@ -189,6 +204,20 @@ func (d *dec) count() int {
 		return 0
 	}
 	return int(n)
+}
+
+// list reads what enc.list wrote, of a list whose items take at least one byte
+// each.
+func (d *dec) list() (n int, null bool) {
+	v := d.uint()
+	if v == 0 {
+		return 0, true
+	}
+	if v-1 > uint64(len(d.b)) {
+		d.fail()
+		return 0, true
+	}
+	return int(v - 1), false
 }
 
 func (d *dec) strMap() map[string]string {

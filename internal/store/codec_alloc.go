@@ -106,6 +106,14 @@ func encodeStates(e *enc, states map[string]*api.TaskState) {
 	}
 }
 
+// stateAndEvents has room for the events of a task that was started and goes
+// on.
+type stateAndEvents struct {
+	state  api.TaskState
+	list   [3]*api.TaskEvent
+	events [3]api.TaskEvent
+}
+
 func decodeStates(d *dec) map[string]*api.TaskState {
 	n := d.uint()
 	if n == 0 {
@@ -113,7 +121,8 @@ func decodeStates(d *dec) map[string]*api.TaskState {
 	}
 	states := make(map[string]*api.TaskState, min(n-1, 64))
 	for i := uint64(0); i < n-1 && d.err == nil; i++ {
-		s := &api.TaskState{}
+		whole := &stateAndEvents{} // in one piece of memory
+		s := &whole.state
 		states[intern(d.str())] = s
 		d.record(func(d *dec) {
 			s.State = intern(d.str())
@@ -121,11 +130,16 @@ func decodeStates(d *dec) map[string]*api.TaskState {
 			s.LastRestart, s.StartedAt, s.FinishedAt = d.time(), d.time(), d.time()
 			s.Paused = d.str()
 			null := d.bool()
-			if n := d.count(); !null {
+			if n := d.count(); !null && n <= len(whole.events) {
+				s.Events = whole.list[:n:n]
+			} else if !null {
 				s.Events = make([]*api.TaskEvent, n)
 			}
 			for i := range s.Events {
 				ev := &api.TaskEvent{}
+				if i < len(whole.events) {
+					ev = &whole.events[i]
+				}
 				s.Events[i] = ev
 				d.record(func(d *dec) {
 					ev.Type, ev.Time, ev.Message, ev.Details = intern(d.str()), d.int(), intern(d.str()), details.decode(d)
@@ -240,7 +254,7 @@ func (t *nodeTable) encode(e *enc) {
 func decodeNodeTable(d *dec) *nodeTable {
 	t := &nodeTable{}
 	for range d.count() {
-		t.ids, t.names = append(t.ids, d.id()), append(t.names, d.str())
+		t.ids, t.names = append(t.ids, intern(d.id())), append(t.names, intern(d.str()))
 	}
 	return t
 }
@@ -272,9 +286,13 @@ func encodeGroup(e *enc, g *api.PlanGroup, nodes *nodeTable) {
 				encodeScore(e, s, nodes)
 			}
 			rest := placementRest{p.Networks, p.Ports, p.TaskNetwork, p.TaskCores, p.Devices, p.Tracker, p.Preempts}
-			e.bool(rest.any())
-			if rest.any() {
+			form := rest.form()
+			e.uint(form)
+			switch form {
+			case restJSON:
 				e.json(&rest)
+			case restPorts:
+				encodePorts(e, rest.Networks, rest.Ports)
 			}
 		})
 	}
@@ -297,11 +315,17 @@ func decodeGroup(d *dec, g *api.PlanGroup, nodes *nodeTable) {
 			for i := range p.Scores {
 				p.Scores[i] = scores.decode(d, func(d *dec) string { id, _ := nodes.at(d); return id })
 			}
-			if d.bool() {
+			switch d.uint() {
+			case restNone:
+			case restJSON:
 				var r placementRest
 				d.json(&r)
 				p.Networks, p.Ports, p.TaskNetwork, p.TaskCores = r.Networks, r.Ports, r.TaskNetwork, r.TaskCores
 				p.Devices, p.Tracker, p.Preempts = r.Devices, r.Tracker, r.Preempts
+			case restPorts:
+				p.Networks, p.Ports = decodePorts(d)
+			default:
+				d.fail()
 			}
 		})
 	}

@@ -359,7 +359,7 @@ func (c *DeregisterJob) apply(t *tx) (any, error) {
 		t.deleteJob(c.Namespace, c.JobID)
 		t.touchSummary(c.Namespace, c.JobID)
 		for a := range (&Snapshot{tables: t.tables}).AllocsByJob(c.Namespace, c.JobID) {
-			t.touch(KeyAssigned(a.NodeID)) // what ended before is to be cleared away now
+			t.noteAssigned(a.NodeID, idOf(a.ID)) // what ended before is to be cleared away now
 		}
 	} else if !job.Stop {
 		stopped := *job

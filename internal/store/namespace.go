@@ -118,7 +118,7 @@ func (t *tx) checkIdle(ns string) error {
 		}
 		return i.ns == ns
 	})
-	t.allocsJob.Ascend(&allocKey{ns: ns}, func(k *allocKey) bool {
+	t.allocsJob.Ascend(&allocKey{allocOrigin: &allocOrigin{ns: ns}}, func(k *allocKey) bool {
 		if k.ns != ns {
 			return false
 		}

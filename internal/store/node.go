@@ -15,6 +15,9 @@ type nodeItem struct {
 	id    api.ID
 	node  *api.Node
 	usage *fit.Usage
+
+	assigned     []assigned // in the order of their indexes
+	assignedFrom uint64     // none after this index is missing there
 }
 
 var noUsage = new(fit.Usage)
@@ -111,7 +114,12 @@ func (c *RegisterNode) apply(t *tx) (any, error) {
 func (t *tx) putNode(id api.ID, n *api.Node, u *fit.Usage) {
 	n.ModifyIndex = t.index
 	old, exists := t.nodeItem(id)
-	t.nodes.Set(nodeItem{id, n, u})
+	item := old
+	item.id, item.node, item.usage = id, n, u
+	if !exists {
+		item.assignedFrom = t.index
+	}
+	t.nodes.Set(item)
 	if !exists || reachable(old.node) != reachable(n) || old.node.Datacenter != n.Datacenter {
 		t.showServicesOfNode(id)
 	}

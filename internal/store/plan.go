@@ -166,7 +166,7 @@ func (t *tx) applyGroup(p *api.Plan, job *api.Job, g *api.PlanGroup, now int64, 
 		a := &api.Allocation{
 			ID: pl.ID, Namespace: job.Namespace, EvalID: evalID,
 			Name:   fmt.Sprintf("%s.%s[%d]", job.ID, g.TaskGroup, pl.Index),
-			NodeID: pl.NodeID, NodeName: pl.NodeName, JobID: job.ID, Job: job, TaskGroup: g.TaskGroup,
+			NodeID: node.node.ID, NodeName: pl.NodeName, JobID: job.ID, Job: job, TaskGroup: g.TaskGroup,
 			AllocatedResources: resources, Metrics: placementMetrics(g.Metrics, pl.Scores),
 			DesiredStatus: api.AllocDesiredRun, ClientStatus: api.AllocClientPending,
 			DeploymentID: g.DeploymentID, PreviousAllocation: pl.Previous, RescheduleTracker: pl.Tracker,

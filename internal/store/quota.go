@@ -293,7 +293,7 @@ func (t *tx) changeQuota(namespace string, old *api.Namespace, to string) error 
 
 // usedBy adds up what a namespace uses.
 func (t *tx) usedBy(namespace string) (used api.Charge, jobs int) {
-	t.allocsJob.Ascend(&allocKey{ns: namespace}, func(k *allocKey) bool {
+	t.allocsJob.Ascend(&allocKey{allocOrigin: &allocOrigin{ns: namespace}}, func(k *allocKey) bool {
 		if k.ns != namespace {
 			return false
 		}

@@ -127,7 +127,7 @@ func TestRootKeyOfARunningAllocationStays(t *testing.T) {
 	}
 	put := func(index uint64, a *api.Allocation) {
 		tx := newTx(s.root.Load().tables.copy(), index, touchSet{})
-		key := &allocKey{id: idOf(a.ID), ns: a.Namespace, job: a.JobID}
+		key := &allocKey{id: idOf(a.ID), allocOrigin: &allocOrigin{ns: a.Namespace, job: a.JobID}}
 		tx.indexAlloc(key)
 		tx.allocs.Set(allocItem{key, a})
 		tx.allocsCreated.Set(a, tx.index)

@@ -311,7 +311,7 @@ func (r *reader) take(kind uint64, d *dec) error {
 	case recNode:
 		n := &api.Node{}
 		d.json(n)
-		r.t.nodes.Set(nodeItem{idOf(n.ID), n, noUsage})
+		r.t.nodes.Set(nodeItem{id: idOf(n.ID), node: n, usage: noUsage, assignedFrom: r.index})
 		if r.t.nodePool(n.NodePool) == nil { // of an earlier version, where pools were what nodes said
 			r.t.nodePools.Set(&api.NodePool{Name: n.NodePool, CreateIndex: n.CreateIndex, ModifyIndex: n.CreateIndex})
 			r.t.indexes[TableNodePools] = max(r.t.indexes[TableNodePools], n.CreateIndex)
@@ -427,7 +427,7 @@ func (r *reader) alloc(d *dec) error {
 		}
 		a.Metrics = &m
 	}
-	key := &allocKey{id: idOf(a.ID), node: idOf(a.NodeID), eval: idOf(a.EvalID), deploy: idOf(a.DeploymentID), ns: a.Namespace, job: a.JobID}
+	key := r.tx.allocKey(idOf(a.ID), a)
 	r.tx.indexAlloc(key)
 	r.tx.countUsage(key, nil, a, func() { r.t.allocs.Set(allocItem{key, a}) })
 	r.t.allocsCreated.Set(a, r.tx.index)

@@ -100,6 +100,7 @@ type tx struct {
 	pending  []Key                // touched by this command; kept only if it succeeds
 	rows     map[jobName]*jobRow  // job rows of this command's own, nil for a deleted one
 	jobQueue map[jobName]struct{} // jobs whose status may have changed
+	origin   *allocOrigin         // of the last allocation
 	changes  *changes             // for the event stream; nil: not wanted
 }
 

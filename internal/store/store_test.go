@@ -446,6 +446,15 @@ func TestPlacementOnUnreadyOrFullNodeIsReturned(t *testing.T) {
 
 // The log budget: a placement costs at most 200 bytes.
 func TestLogBytesPerPlacement(t *testing.T) {
+	if per := logBytesPerPlacement(t, func(*api.Placement, int) {}); per > 200 {
+		t.Errorf("a placement costs %d bytes of log", per)
+	}
+	if per := logBytesPerPlacement(t, func(p *api.Placement, i int) { givePort(p, 20_000+i) }); per > 260 {
+		t.Errorf("a placement with a port costs %d bytes of log", per)
+	}
+}
+
+func logBytesPerPlacement(t *testing.T, with func(*api.Placement, int)) int {
 	j := testJob("a")
 	e := testEval(j)
 	var nodes []*api.Node
@@ -454,6 +463,7 @@ func TestLogBytesPerPlacement(t *testing.T) {
 	}
 	p := testPlan(j, e, nodes...)
 	for i, a := range p.Placements[0].Allocs {
+		with(a, i)
 		for k := range 4 {
 			s := *p.Placements[0].Allocs[(i+k+1)%1000].Scores[0]
 			a.Scores = append(a.Scores, &s)
@@ -463,9 +473,7 @@ func TestLogBytesPerPlacement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if per := len(b) / len(nodes); per > 200 {
-		t.Errorf("a placement costs %d bytes of log", per)
-	}
+	return len(b) / len(nodes)
 }
 
 func FuzzDecodeCommand(f *testing.F) {
