@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/drover-org/drover/api"
@@ -63,17 +62,6 @@ func (a *routes) aclRoutes() []web.Route {
 			}
 			return nil, &api.Error{Code: api.CodeNotFound, Message: "resource not found"}
 		}},
-	}
-}
-
-// deleteByID makes a handler of a deletion that answers with its index alone.
-func deleteByID(del func(ctx context.Context, token, id string) (index uint64, err error)) web.Handler {
-	return func(r *http.Request) (any, error) {
-		index, err := del(r.Context(), web.Token(r), r.PathValue("id"))
-		if err != nil {
-			return nil, err
-		}
-		return written(nil, index, nil), nil
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 func (a *routes) deploymentRoutes() []web.Route {
 	return []web.Route{
-		{Methods: "GET", Pattern: "/v1/deployments", Needs: web.Namespace(api.CapReadJob), Do: a.listDeployments},
+		{Methods: "GET", Pattern: "/v1/deployments", Needs: web.Namespace(api.CapReadJob), Do: list(a.Server.Deployments)},
 		{Methods: "GET", Pattern: "/v1/deployment/{id}", Needs: web.Object(api.CapReadJob), Do: read(func(r *http.Request, o api.ListOptions, id string) (*api.Deployment, api.Meta, error) {
 			return a.Server.Deployment(r.Context(), o, id)
 		})},
@@ -22,15 +22,6 @@ func (a *routes) deploymentRoutes() []web.Route {
 		}},
 		{Methods: "PUT POST", Pattern: "/v1/deployment/allocation-health/{id}", Needs: web.Object(api.CapSetAllocHealthDeployment), Do: a.deploymentHealth},
 	}
-}
-
-func (a *routes) listDeployments(r *http.Request) (any, error) {
-	opts, err := listOptions(r)
-	if err != nil {
-		return nil, err
-	}
-	seq, meta, err := a.Server.Deployments(r.Context(), opts)
-	return answer(web.List[*api.Deployment]{Items: seq}, meta, err)
 }
 
 func deploymentAnswer(res *api.DeploymentUpdateResponse, unknown []string, err error) (any, error) {

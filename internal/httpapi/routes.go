@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -140,6 +142,50 @@ func read[T any](get func(r *http.Request, opts api.ListOptions, id string) (T, 
 		}
 		value, meta, err := get(r, opts, r.PathValue("id"))
 		return answer(value, meta, err)
+	}
+}
+
+// list makes a handler of a use case that lists rows as they are.
+func list[T any](use func(ctx context.Context, opts api.ListOptions) (iter.Seq[T], api.Meta, error)) web.Handler {
+	return func(r *http.Request) (any, error) {
+		opts, err := listOptions(r)
+		if err != nil {
+			return nil, err
+		}
+		seq, meta, err := use(r.Context(), opts)
+		return answer(web.List[T]{Items: seq}, meta, err)
+	}
+}
+
+// upsert makes a handler of a use case that creates one thing or replaces it,
+// and answers with its index alone. A path that names one must name the
+// body's; a body without a name takes the path's.
+func upsert[T any](name func(*T) *string, put func(ctx context.Context, token string, v *T) (index uint64, err error)) web.Handler {
+	return func(r *http.Request) (any, error) {
+		v := new(T)
+		unknown, err := web.Decode(r, v)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkPathID(r, "Name", name(v)); err != nil {
+			return nil, err
+		}
+		index, err := put(r.Context(), web.Token(r), v)
+		if err != nil {
+			return nil, err
+		}
+		return written(nil, index, unknown), nil
+	}
+}
+
+// deleteByID makes a handler of a deletion that answers with its index alone.
+func deleteByID(del func(ctx context.Context, token, id string) (index uint64, err error)) web.Handler {
+	return func(r *http.Request) (any, error) {
+		index, err := del(r.Context(), web.Token(r), r.PathValue("id"))
+		if err != nil {
+			return nil, err
+		}
+		return written(nil, index, nil), nil
 	}
 }
 

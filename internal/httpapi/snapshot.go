@@ -13,7 +13,7 @@ import (
 func (a *routes) snapshotRoutes() []web.Route {
 	return []web.Route{
 		{Methods: "GET", Pattern: "/v1/operator/snapshot", Needs: web.Region(api.CapOperatorSnapshotSave), Raw: http.HandlerFunc(a.saveState)},
-		{Methods: "PUT POST", Pattern: "/v1/operator/snapshot", Needs: web.Region(api.CapManagement), Raw: http.HandlerFunc(a.restoreState)},
+		{Methods: "PUT POST", Pattern: "/v1/operator/snapshot", Needs: web.Region(api.CapManagement), Raw: web.Wrap(a.Log, a.restoreState)},
 	}
 }
 
@@ -34,12 +34,10 @@ func (a *routes) saveState(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, saved.File) // who gets less than its length notices
 }
 
-func (a *routes) restoreState(w http.ResponseWriter, r *http.Request) {
-	web.Wrap(a.Log, func(r *http.Request) (any, error) {
-		index, err := a.Server.RestoreState(r.Context(), web.Token(r), r.Body)
-		if err != nil {
-			return nil, err
-		}
-		return written(map[string]uint64{"Index": index}, index, nil), nil
-	}).ServeHTTP(w, r)
+func (a *routes) restoreState(r *http.Request) (any, error) {
+	index, err := a.Server.RestoreState(r.Context(), web.Token(r), r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return written(map[string]uint64{"Index": index}, index, nil), nil
 }

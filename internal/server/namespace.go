@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"iter"
-	"strings"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/store"
@@ -20,25 +19,11 @@ func (s *Server) Namespaces(ctx context.Context, opts api.ListOptions) (iter.Seq
 	if err := s.known(ctx, opts.Token); err != nil {
 		return nil, api.Meta{}, err
 	}
-	if opts.NextToken != "" && !api.IsNamespaceName(opts.NextToken) {
-		return nil, api.Meta{}, badToken(opts.NextToken)
-	}
-	match, err := newFilter[*api.Namespace](opts.Filter)
-	if err != nil {
-		return nil, api.Meta{}, err
-	}
-	p := pager[*api.Namespace]{opts: opts, match: match, token: func(n *api.Namespace) string { return n.Name }}
-	p.visible = func(n *api.Namespace) bool {
-		return strings.HasPrefix(n.Name, opts.Prefix) && s.enters(ctx, opts.Token, n.Name)
-	}
-	var next string
-	seq, meta, err := read(ctx, s, opts, []store.Key{store.KeyNamespaces()}, func(snap *store.Snapshot) (iter.Seq[*api.Namespace], uint64, error) {
-		var seq iter.Seq[*api.Namespace]
-		seq, next = p.page(snap.Namespaces(opts.NextToken, opts.Reverse))
-		return seq, snap.TableIndex(store.TableNamespaces), nil
+	return listNamed(ctx, s, opts, namedTable[*api.Namespace]{
+		key: store.KeyNamespaces(), table: store.TableNamespaces, from: (*store.Snapshot).Namespaces,
+		name: func(n *api.Namespace) string { return n.Name }, isName: api.IsNamespaceName,
+		visible: func(name string) bool { return s.enters(ctx, opts.Token, name) },
 	})
-	meta.NextToken = next
-	return seq, meta, err
 }
 
 // Namespace reads one namespace that the caller may see.

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"iter"
-	"strings"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/store"
@@ -15,25 +14,11 @@ func (s *Server) NodePools(ctx context.Context, opts api.ListOptions) (iter.Seq[
 	if err := s.known(ctx, opts.Token); err != nil {
 		return nil, api.Meta{}, err
 	}
-	if opts.NextToken != "" && !api.IsNodePoolName(opts.NextToken) {
-		return nil, api.Meta{}, badToken(opts.NextToken)
-	}
-	match, err := newFilter[*api.NodePool](opts.Filter)
-	if err != nil {
-		return nil, api.Meta{}, err
-	}
-	p := pager[*api.NodePool]{opts: opts, match: match, token: func(p *api.NodePool) string { return p.Name }}
-	p.visible = func(p *api.NodePool) bool {
-		return strings.HasPrefix(p.Name, opts.Prefix) && s.authorize(ctx, opts.Token, api.CapNodePoolRead, p.Name) == nil
-	}
-	var next string
-	seq, meta, err := read(ctx, s, opts, []store.Key{store.KeyNodePools()}, func(snap *store.Snapshot) (iter.Seq[*api.NodePool], uint64, error) {
-		var seq iter.Seq[*api.NodePool]
-		seq, next = p.page(snap.NodePools(opts.NextToken, opts.Reverse))
-		return seq, snap.TableIndex(store.TableNodePools), nil
+	return listNamed(ctx, s, opts, namedTable[*api.NodePool]{
+		key: store.KeyNodePools(), table: store.TableNodePools, from: (*store.Snapshot).NodePools,
+		name: func(p *api.NodePool) string { return p.Name }, isName: api.IsNodePoolName,
+		visible: func(name string) bool { return s.authorize(ctx, opts.Token, api.CapNodePoolRead, name) == nil },
 	})
-	meta.NextToken = next
-	return seq, meta, err
 }
 
 // NodePool reads one node pool.

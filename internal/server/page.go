@@ -1,12 +1,14 @@
 package server
 
 import (
+	"context"
 	"iter"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/drover-org/drover/api"
+	"github.com/drover-org/drover/internal/store"
 )
 
 // pager cuts a page out of an ordered sequence.
@@ -50,6 +52,38 @@ func (p pager[T]) page(seq iter.Seq[T]) (iter.Seq[T], string) {
 		items = append(items, item)
 	}
 	return slices.Values(items), ""
+}
+
+// namedTable is a table whose rows are listed by their name, which is also the
+// next token.
+type namedTable[T any] struct {
+	key     store.Key
+	table   store.Table
+	from    func(snap *store.Snapshot, name string, reverse bool) iter.Seq[T]
+	name    func(T) string
+	isName  func(string) bool      // a row can have that name
+	visible func(name string) bool // the caller may see the row
+}
+
+// listNamed lists the rows of a table.
+func listNamed[T any](ctx context.Context, s *Server, opts api.ListOptions, t namedTable[T]) (iter.Seq[T], api.Meta, error) {
+	if opts.NextToken != "" && !t.isName(opts.NextToken) {
+		return nil, api.Meta{}, badToken(opts.NextToken)
+	}
+	match, err := newFilter[T](opts.Filter)
+	if err != nil {
+		return nil, api.Meta{}, err
+	}
+	p := pager[T]{opts: opts, match: match, token: t.name}
+	p.visible = func(row T) bool { return strings.HasPrefix(t.name(row), opts.Prefix) && t.visible(t.name(row)) }
+	var next string
+	seq, meta, err := read(ctx, s, opts, []store.Key{t.key}, func(snap *store.Snapshot) (iter.Seq[T], uint64, error) {
+		var seq iter.Seq[T]
+		seq, next = p.page(t.from(snap, opts.NextToken, opts.Reverse))
+		return seq, snap.TableIndex(t.table), nil
+	})
+	meta.NextToken = next
+	return seq, meta, err
 }
 
 // createToken names an item in a list ordered by create index and ID.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"strings"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/fit"
@@ -13,34 +12,24 @@ import (
 
 // Quotas lists the quotas by name, which is also the next token.
 func (s *Server) Quotas(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.QuotaSpec], api.Meta, error) {
-	return listQuotas(ctx, s, opts, store.TableQuotas, func(q *api.QuotaSpec) string { return q.Name }, (*store.Snapshot).Quotas)
+	return listQuotas(ctx, s, opts, namedTable[*api.QuotaSpec]{
+		table: store.TableQuotas, from: (*store.Snapshot).Quotas, name: func(q *api.QuotaSpec) string { return q.Name },
+	})
 }
 
 // QuotaUsages lists what is used of the quotas, by name.
 func (s *Server) QuotaUsages(ctx context.Context, opts api.ListOptions) (iter.Seq[*api.QuotaUsage], api.Meta, error) {
-	return listQuotas(ctx, s, opts, store.TableQuotaUsages, func(u *api.QuotaUsage) string { return u.Name }, (*store.Snapshot).QuotaUsages)
+	return listQuotas(ctx, s, opts, namedTable[*api.QuotaUsage]{
+		table: store.TableQuotaUsages, from: (*store.Snapshot).QuotaUsages, name: func(u *api.QuotaUsage) string { return u.Name },
+	})
 }
 
-func listQuotas[T any](ctx context.Context, s *Server, opts api.ListOptions, table store.Table, name func(T) string, from func(*store.Snapshot, string, bool) iter.Seq[T]) (iter.Seq[T], api.Meta, error) {
+func listQuotas[T any](ctx context.Context, s *Server, opts api.ListOptions, t namedTable[T]) (iter.Seq[T], api.Meta, error) {
 	if err := s.authorize(ctx, opts.Token, api.CapQuotaRead, ""); err != nil {
 		return nil, api.Meta{}, err
 	}
-	if opts.NextToken != "" && !api.IsQuotaName(opts.NextToken) {
-		return nil, api.Meta{}, badToken(opts.NextToken)
-	}
-	match, err := newFilter[T](opts.Filter)
-	if err != nil {
-		return nil, api.Meta{}, err
-	}
-	p := pager[T]{opts: opts, match: match, token: name, visible: func(q T) bool { return strings.HasPrefix(name(q), opts.Prefix) }}
-	var next string
-	seq, meta, err := read(ctx, s, opts, []store.Key{store.KeyQuotas()}, func(snap *store.Snapshot) (iter.Seq[T], uint64, error) {
-		var seq iter.Seq[T]
-		seq, next = p.page(from(snap, opts.NextToken, opts.Reverse))
-		return seq, snap.TableIndex(table), nil
-	})
-	meta.NextToken = next
-	return seq, meta, err
+	t.key, t.isName, t.visible = store.KeyQuotas(), api.IsQuotaName, func(string) bool { return true }
+	return listNamed(ctx, s, opts, t)
 }
 
 // Quota reads one quota.
