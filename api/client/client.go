@@ -102,6 +102,19 @@ func (c *Client) Do(ctx context.Context, method, path string, params url.Values,
 	return resp, nil
 }
 
+// open is Do whose answer is no refusal.
+func (c *Client) open(ctx context.Context, method, path string, params url.Values, header http.Header, body io.Reader) (*http.Response, error) {
+	resp, err := c.Do(ctx, method, path, params, header, body)
+	if err != nil {
+		return nil, err
+	}
+	if err := refusal(resp); err != nil {
+		_ = resp.Body.Close()
+		return nil, err
+	}
+	return resp, nil
+}
+
 // url makes a request's address. path is already escaped where it must be.
 func (c *Client) url(path string, params url.Values) string {
 	q := url.Values{}
@@ -160,14 +173,11 @@ func (c *Client) call(ctx context.Context, method, path string, params url.Value
 		body = bytes.NewReader(text)
 		header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.Do(ctx, method, path, params, header, body)
+	resp, err := c.open(ctx, method, path, params, header, body)
 	if err != nil {
 		return api.Meta{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if err := refusal(resp); err != nil {
-		return api.Meta{}, err
-	}
 	return metaOf(resp.Header), decodeAnswer(ctx, resp, out)
 }
 

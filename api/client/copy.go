@@ -12,12 +12,8 @@ import (
 // CopyOut returns a file or directory of an allocation as a tar stream, which
 // the caller closes. Whoever unpacks it must not trust its names.
 func (a Allocs) CopyOut(ctx context.Context, alloc, path string) (io.ReadCloser, error) {
-	resp, err := a.c.Do(ctx, http.MethodGet, nodeAllocPath(alloc, "copy"), url.Values{"path": {path}}, http.Header{"Accept-Encoding": {"identity"}}, nil)
+	resp, err := a.c.open(ctx, http.MethodGet, nodeAllocPath(alloc, "copy"), url.Values{"path": {path}}, http.Header{"Accept-Encoding": {"identity"}}, nil)
 	if err != nil {
-		return nil, err
-	}
-	if err := refusal(resp); err != nil {
-		_ = resp.Body.Close()
 		return nil, err
 	}
 	return resp.Body, nil
@@ -26,14 +22,11 @@ func (a Allocs) CopyOut(ctx context.Context, alloc, path string) (io.ReadCloser,
 // CopyIn unpacks a tar stream in an allocation: into the directory at path,
 // or, if there is none, under that name.
 func (a Allocs) CopyIn(ctx context.Context, alloc, path string, archive io.Reader) (*api.AllocCopyResponse, error) {
-	resp, err := a.c.Do(ctx, http.MethodPut, nodeAllocPath(alloc, "copy"), url.Values{"path": {path}}, http.Header{"Content-Type": {"application/x-tar"}}, archive)
+	resp, err := a.c.open(ctx, http.MethodPut, nodeAllocPath(alloc, "copy"), url.Values{"path": {path}}, http.Header{"Content-Type": {"application/x-tar"}}, archive)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if err := refusal(resp); err != nil {
-		return nil, err
-	}
 	out := new(api.AllocCopyResponse)
 	return out, decodeAnswer(ctx, resp, out)
 }

@@ -43,12 +43,8 @@ func (c *Client) EventStream(ctx context.Context, opts api.EventOptions) (*Event
 	if opts.Token != "" {
 		c = c.with(opts.Token)
 	}
-	resp, err := c.Do(ctx, http.MethodGet, "/v1/event/stream", params, nil, nil)
+	resp, err := c.open(ctx, http.MethodGet, "/v1/event/stream", params, nil, nil)
 	if err != nil {
-		return nil, err
-	}
-	if err := refusal(resp); err != nil {
-		_ = resp.Body.Close()
 		return nil, err
 	}
 	return &EventStream{ctx: ctx, body: resp.Body, dec: json.NewDecoder(resp.Body)}, nil

@@ -60,7 +60,7 @@ type StreamOptions struct {
 	Follow bool   // wait for more at the end
 	Origin string // FromStart when empty
 	Offset int64
-	From   string // of a log: a Stream's Place, instead of origin and offset
+	From   string // of a log: as Stream.Resume gives it, instead of origin and offset
 }
 
 func (o StreamOptions) params() url.Values {
@@ -98,12 +98,8 @@ func (f FS) Logs(ctx context.Context, alloc, task, kind string, o StreamOptions)
 }
 
 func (f FS) open(ctx context.Context, path string, params url.Values) (io.ReadCloser, error) {
-	resp, err := f.c.Do(ctx, http.MethodGet, path, params, nil, nil)
+	resp, err := f.c.open(ctx, http.MethodGet, path, params, nil, nil)
 	if err != nil {
-		return nil, err
-	}
-	if err := refusal(resp); err != nil {
-		_ = resp.Body.Close()
 		return nil, err
 	}
 	return resp.Body, nil
@@ -111,12 +107,8 @@ func (f FS) open(ctx context.Context, path string, params url.Values) (io.ReadCl
 
 func (f FS) stream(ctx context.Context, path string, params url.Values) (*Stream, error) {
 	// Compression would hold small pieces back.
-	resp, err := f.c.Do(ctx, http.MethodGet, path, params, http.Header{"Accept-Encoding": {"identity"}}, nil)
+	resp, err := f.c.open(ctx, http.MethodGet, path, params, http.Header{"Accept-Encoding": {"identity"}}, nil)
 	if err != nil {
-		return nil, err
-	}
-	if err := refusal(resp); err != nil {
-		_ = resp.Body.Close()
 		return nil, err
 	}
 	st := &Stream{ctx: ctx, body: resp.Body, dec: json.NewDecoder(resp.Body)}

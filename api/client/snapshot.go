@@ -20,14 +20,11 @@ func (o Operator) SaveState(ctx context.Context, stale bool, out io.Writer) erro
 	if stale {
 		params.Set("stale", "true")
 	}
-	resp, err := o.c.Do(ctx, http.MethodGet, "/v1/operator/snapshot", params, http.Header{"Accept-Encoding": {"identity"}}, nil)
+	resp, err := o.c.open(ctx, http.MethodGet, "/v1/operator/snapshot", params, http.Header{"Accept-Encoding": {"identity"}}, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if err := refusal(resp); err != nil {
-		return err
-	}
 	sum := sha256.New()
 	if _, err := io.Copy(io.MultiWriter(out, sum), resp.Body); err != nil {
 		return err
@@ -41,10 +38,9 @@ func (o Operator) SaveState(ctx context.Context, stale bool, out io.Writer) erro
 
 // RestoreState puts a saved state in the place of the region's.
 func (o Operator) RestoreState(ctx context.Context, in io.Reader) error {
-	resp, err := o.c.Do(ctx, http.MethodPut, "/v1/operator/snapshot", nil, http.Header{"Content-Type": {"application/octet-stream"}}, in)
+	resp, err := o.c.open(ctx, http.MethodPut, "/v1/operator/snapshot", nil, http.Header{"Content-Type": {"application/octet-stream"}}, in)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = resp.Body.Close() }()
-	return refusal(resp)
+	return resp.Body.Close()
 }
