@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Job types.
 const (
@@ -90,6 +93,21 @@ type NamespacedID struct {
 
 // Key returns the job's identity.
 func (j *Job) Key() NamespacedID { return NamespacedID{ID: j.ID, Namespace: j.Namespace} }
+
+// WithCount returns the job with another count of one group. The rest is
+// shared.
+func (j *Job) WithCount(group string, count int) *Job {
+	c := *j
+	c.TaskGroups = slices.Clone(j.TaskGroups)
+	for i, g := range c.TaskGroups {
+		if g.Name == group {
+			scaled := *g
+			scaled.Count = &count
+			c.TaskGroups[i] = &scaled
+		}
+	}
+	return &c
+}
 
 // Group returns the task group of that name, or nil.
 func (j *Job) Group(name string) *TaskGroup {

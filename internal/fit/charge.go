@@ -28,8 +28,7 @@ func Charge(r *api.AllocatedResources) api.Charge {
 		}
 		r = plain
 	}
-	u := Sum(r)
-	return chargeOf(u, cores)
+	return ChargeOf(Sum(r), cores)
 }
 
 // ChargeOfGroup is what each allocation of a group costs a quota.
@@ -40,9 +39,11 @@ func ChargeOfGroup(g *api.TaskGroup, oversubscribe bool) api.Charge {
 			cores += t.Resources.Cores
 		}
 	}
-	return chargeOf(Sum(OfGroup(g, oversubscribe)), cores)
+	return ChargeOf(Sum(OfGroup(g, oversubscribe)), cores)
 }
 
-func chargeOf(u *Usage, cores int) api.Charge {
+// ChargeOf is what an allocation costs a quota that uses u, with MHz that aren't
+// those of reserved cores, and so many of these.
+func ChargeOf(u *Usage, cores int) api.Charge {
 	return api.Charge{CPU: u.CPU, Cores: int64(cores), MemoryMB: u.MemoryMB, MemoryMaxMB: u.MemoryMaxMB, Allocations: 1}
 }

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 
@@ -163,15 +164,10 @@ func (m *maker) findEnding() {
 	if m.ending != nil {
 		return
 	}
-	m.ending = map[string]bool{}
+	m.ending = maps.Clone(m.promised)
 	for _, fl := range m.flights {
 		for _, s := range fl.stops {
 			m.ending[s.ID] = m.ending[s.ID] || s.DesiredStatus != ""
-		}
-		for i := range fl.deltas {
-			for _, a := range fl.deltas[i].endsFor {
-				m.ending[a.ID] = true
-			}
 		}
 	}
 }

@@ -79,5 +79,5 @@ func (q *allowance) exceeds(used, more api.Charge) []string {
 
 // charge is what an allocation of the group costs a quota.
 func (d *need) charge() api.Charge {
-	return api.Charge{CPU: d.CPU, Cores: int64(d.cores), MemoryMB: d.MemoryMB, MemoryMaxMB: d.MemoryMaxMB, Allocations: 1}
+	return fit.ChargeOf(d.Usage, d.cores)
 }

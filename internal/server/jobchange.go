@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"slices"
 
 	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/store"
@@ -163,7 +162,7 @@ func (s *Server) ScaleJob(ctx context.Context, token, namespace, id string, req 
 		n := int(*req.Count)
 		cmd.Count = &n
 		cmd.Eval = s.jobEval(job, api.EvalTriggerScaling)
-		if err := admitQuota(s.store.Snapshot(), scaled(job, group.Name, n)); err != nil {
+		if err := admitQuota(s.store.Snapshot(), job.WithCount(group.Name, n)); err != nil {
 			return nil, err
 		}
 	}
@@ -176,20 +175,6 @@ func (s *Server) ScaleJob(ctx context.Context, token, namespace, id string, req 
 		warnings = append(warnings, "PolicyOverride has no effect: there are no policies to override")
 	}
 	return s.jobAnswer(res, cmd.Eval, warnings), nil
-}
-
-// scaled returns a job in which one group has another count.
-func scaled(job *api.Job, group string, count int) *api.Job {
-	j := *job
-	j.TaskGroups = slices.Clone(job.TaskGroups)
-	for i, g := range j.TaskGroups {
-		if g.Name == group {
-			c := *g
-			c.Count = &count
-			j.TaskGroups[i] = &c
-		}
-	}
-	return &j
 }
 
 var errNoTarget = &api.Error{Code: api.CodeInvalid, Message: `Target must name the task group: {"Group": "…"}`}

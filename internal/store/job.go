@@ -414,14 +414,10 @@ func (c *ScaleJob) apply(t *tx) (any, error) {
 	event.CreateIndex, event.Time = t.index, uint64(c.Now)
 	event.PreviousCount = int64(row.job().TaskGroups[at].CountOf())
 	if c.Count != nil {
-		j := *row.job()
-		g := *j.TaskGroups[at]
-		g.Count = c.Count
-		j.TaskGroups = slices.Clone(j.TaskGroups)
-		j.TaskGroups[at] = &g
+		j := row.job().WithCount(c.Group, *c.Count)
 		j.VersionTag = nil
 		j.SubmitTime = 0
-		row = t.newVersion(row, &j, c.Keep, c.Now)
+		row = t.newVersion(row, j, c.Keep, c.Now)
 	}
 	if c.Eval != nil {
 		id := c.Eval.ID
