@@ -36,10 +36,7 @@ line then says how many.`,
 }
 
 func runAgentMonitor(ctx context.Context, e *env, o *agentMonitorOptions, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
-	c, err := e.client()
+	c, err := e.clientAlone(args)
 	if err != nil {
 		return err
 	}

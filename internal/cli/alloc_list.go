@@ -47,10 +47,7 @@ such as 'ClientStatus == "failed"'.`,
 }
 
 func runAllocList(ctx context.Context, e *env, o *allocListOptions, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
-	c, err := e.client()
+	c, err := e.clientAlone(args)
 	if err != nil {
 		return err
 	}

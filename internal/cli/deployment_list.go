@@ -29,10 +29,7 @@ func deploymentListVerb() *verb {
 }
 
 func runDeploymentList(ctx context.Context, e *env, o *deploymentListOptions, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
-	c, err := e.client()
+	c, err := e.clientAlone(args)
 	if err != nil {
 		return err
 	}

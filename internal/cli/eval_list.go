@@ -36,10 +36,7 @@ func evalListVerb() *verb {
 }
 
 func runEvalList(ctx context.Context, e *env, o *evalListOptions, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
-	c, err := e.client()
+	c, err := e.clientAlone(args)
 	if err != nil {
 		return err
 	}

@@ -36,10 +36,7 @@ func gossipListVerb() *verb {
 		short: "List the keys of gossip and how many servers have each",
 		long:  "Lists the keys that encrypt what servers tell each other. The keys are shown in clear.",
 		run: func(ctx context.Context, e *env, args []string) error {
-			if err := none(args); err != nil {
-				return err
-			}
-			c, err := e.client()
+			c, err := e.clientAlone(args)
 			if err != nil {
 				return err
 			}

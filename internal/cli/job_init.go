@@ -54,10 +54,7 @@ func runJobInit(e *env, o *jobInitOptions, args []string) error {
 
 // writeExample writes a new file. One that exists is left alone.
 func writeExample(path, text string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return api.Errorf(api.CodeConflict, "%s exists already: name another file", path)
-	}
+	f, err := createNew(path, 0o644)
 	if err != nil {
 		return err
 	}
@@ -68,4 +65,13 @@ func writeExample(path, text string) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
+}
+
+// createNew makes a file. One that exists is refused.
+func createNew(path string, mode fs.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, api.Errorf(api.CodeConflict, "%s exists already: name another file", path)
+	}
+	return f, err
 }

@@ -195,17 +195,6 @@ func (r *restarter) pause(ctx context.Context, wait time.Duration, left int) err
 	return nil
 }
 
-func sleepFor(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // batch restarts allocations together and says of each what came of it. The
 // error means that nothing more is to be restarted.
 func (r *restarter) batch(ctx context.Context, batch []*api.AllocListStub) error {
@@ -269,13 +258,18 @@ func (r *restarter) one(ctx context.Context, a *api.AllocListStub) (string, erro
 	return "restarted", r.runs(ctx, a.ID, a.ModifyIndex)
 }
 
+// follow reads an allocation of the job as it changes, as long as more says so.
+func (r *restarter) follow(ctx context.Context, id string, more func(*api.Allocation, api.Meta) bool) error {
+	read := func(ctx context.Context, o api.ListOptions) (*api.Allocation, api.Meta, error) {
+		return r.c.Allocs().Info(ctx, id, o)
+	}
+	return client.Follow(ctx, api.ListOptions{Namespace: r.job.Namespace}, read, more)
+}
+
 // replaced waits for the allocation that takes the place of a stopped one.
 func (r *restarter) replaced(ctx context.Context, a *api.AllocListStub) (string, error) {
 	next := ""
-	read := func(ctx context.Context, o api.ListOptions) (*api.Allocation, api.Meta, error) {
-		return r.c.Allocs().Info(ctx, a.ID, o)
-	}
-	err := client.Follow(ctx, api.ListOptions{Namespace: a.Namespace}, read, func(v *api.Allocation, _ api.Meta) bool {
+	err := r.follow(ctx, a.ID, func(v *api.Allocation, _ api.Meta) bool {
 		next = v.NextAllocation
 		return next == ""
 	})
@@ -287,11 +281,8 @@ func (r *restarter) replaced(ctx context.Context, a *api.AllocListStub) (string,
 
 // runs waits until an allocation that changed since an index runs.
 func (r *restarter) runs(ctx context.Context, id string, since uint64) error {
-	read := func(ctx context.Context, o api.ListOptions) (*api.Allocation, api.Meta, error) {
-		return r.c.Allocs().Info(ctx, id, o)
-	}
 	var bad error
-	err := client.Follow(ctx, api.ListOptions{Namespace: r.job.Namespace}, read, func(v *api.Allocation, _ api.Meta) bool {
+	err := r.follow(ctx, id, func(v *api.Allocation, _ api.Meta) bool {
 		if v.ClientTerminal() || v.DesiredStatus != api.AllocDesiredRun {
 			bad = api.Errorf(api.CodeConflict, "allocation %s is %s", idText(id, r.o.full), v.ClientStatus)
 			return false

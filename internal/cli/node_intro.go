@@ -36,10 +36,7 @@ its state directory. A node that is registered needs none.`,
 }
 
 func runNodeIntroCreate(ctx context.Context, e *env, o *nodeIntroOptions, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
-	c, err := e.client()
+	c, err := e.clientAlone(args)
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,7 @@ Shows the servers of the region's log as the one that is asked sees them, and
 how many of them may fail. Exits with 1 when one is not healthy.`,
 		flags: func(fs *flag.FlagSet) { m.flags(fs) },
 		run: func(ctx context.Context, e *env, args []string) error {
-			if err := none(args); err != nil {
-				return err
-			}
-			c, err := e.client()
+			c, err := e.clientAlone(args)
 			if err != nil {
 				return err
 			}

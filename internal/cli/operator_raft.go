@@ -9,31 +9,15 @@ import (
 )
 
 func raftListPeersVerb() *verb {
-	var m machine
-	return &verb{
-		name: "operator raft list-peers", args: "[options]",
-		short: "List the servers that keep the log",
-		long:  "Lists the servers of the replicated log, with the leader, as the agent's server knows them.",
-		flags: m.flags,
-		run: func(ctx context.Context, e *env, args []string) error {
-			if err := none(args); err != nil {
-				return err
-			}
+	return listVerb("operator raft list-peers", "List the servers that keep the log", "Lists the servers of the replicated log, with the leader, as the agent's server knows them.",
+		func(ctx context.Context, e *env, m *machine) error {
 			c, err := e.client()
 			if err != nil {
 				return err
 			}
 			cfg, err := c.Operator().RaftConfiguration(ctx)
-			switch {
-			case err != nil:
-				return err
-			case m.wanted():
-				return m.write(e.Out, cfg)
-			}
-			e.show(raftTable(cfg.Servers))
-			return nil
-		},
-	}
+			return give(e, m, cfg, err, func(cfg *api.RaftConfiguration) { e.show(raftTable(cfg.Servers)) })
+		})
 }
 
 func raftTable(servers []*api.RaftServer) *table {

@@ -9,31 +9,15 @@ import (
 )
 
 func schedulerGetConfigVerb() *verb {
-	var o machine
-	return &verb{
-		name: "operator scheduler get-config", args: "[options]",
-		short: "Show the configuration of the scheduler",
-		long:  "Shows how the region places allocations, and whether it does at all now.",
-		flags: func(fs *flag.FlagSet) { o.flags(fs) },
-		run: func(ctx context.Context, e *env, args []string) error {
-			if err := none(args); err != nil {
-				return err
-			}
+	return listVerb("operator scheduler get-config", "Show the configuration of the scheduler", "Shows how the region places allocations, and whether it does at all now.",
+		func(ctx context.Context, e *env, m *machine) error {
 			c, err := e.client()
 			if err != nil {
 				return err
 			}
 			cfg, err := c.Operator().SchedulerConfig(ctx)
-			if err != nil {
-				return err
-			}
-			if o.wanted() {
-				return o.write(e.Out, cfg)
-			}
-			e.schedulerFacts(cfg)
-			return nil
-		},
-	}
+			return give(e, m, cfg, err, e.schedulerFacts)
+		})
 }
 
 func (e *env) schedulerFacts(cfg *api.SchedulerConfiguration) {
@@ -84,10 +68,7 @@ between is not lost: then nothing is changed, and the command fails.`,
 }
 
 func runSchedulerSetConfig(ctx context.Context, e *env, o *schedulerSetConfigOptions, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
-	c, err := e.client()
+	c, err := e.clientAlone(args)
 	if err != nil {
 		return err
 	}

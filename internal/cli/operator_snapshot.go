@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/drover-org/drover/api"
 	"github.com/drover-org/drover/internal/savefile"
 )
 
@@ -44,10 +43,7 @@ func runSnapshotSave(ctx context.Context, e *env, stale bool, args []string) err
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return api.Errorf(api.CodeConflict, "%s exists already: name another file", path)
-	}
+	f, err := createNew(path, 0o600)
 	if err != nil {
 		return err
 	}

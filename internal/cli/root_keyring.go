@@ -29,10 +29,7 @@ func keyringListVerb() *verb {
 }
 
 func runKeyringList(ctx context.Context, e *env, o *keyringListOptions, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
-	c, err := e.client()
+	c, err := e.clientAlone(args)
 	if err != nil {
 		return err
 	}

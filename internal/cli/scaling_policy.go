@@ -10,68 +10,39 @@ import (
 	"github.com/drover-org/drover/api"
 )
 
-type scalingPolicyListOptions struct {
-	machine   machine
-	verbose   bool
-	job, kind string
-}
-
 func scalingPolicyListVerb() *verb {
-	var o scalingPolicyListOptions
-	return &verb{
-		name: "scaling policy list", args: "[options]",
-		short: "List the scaling policies of jobs",
-		long:  "Lists the scaling blocks of groups, which tell an autoscaler what it may do.",
-		flags: func(fs *flag.FlagSet) {
-			o.machine.flags(fs)
-			fs.BoolVar(&o.verbose, "verbose", false, "full IDs")
-			fs.StringVar(&o.job, "job", "", "only of `JOB`")
-			fs.StringVar(&o.kind, "type", "", "only of this `TYPE`: horizontal")
-		},
-		run: func(ctx context.Context, e *env, args []string) error {
-			if err := none(args); err != nil {
-				return err
-			}
+	var verbose bool
+	var job, kind string
+	return listVerb("scaling policy list", "List the scaling policies of jobs", "Lists the scaling blocks of groups, which tell an autoscaler what it may do.",
+		func(ctx context.Context, e *env, m *machine) error {
 			c, err := e.client()
 			if err != nil {
 				return err
 			}
-			list, err := c.Scaling().Policies(ctx, o.job, o.kind, api.ListOptions{})
-			switch {
-			case err != nil:
-				return err
-			case o.machine.wanted():
-				return o.machine.write(e.Out, list)
-			case len(list) == 0:
-				e.say("No scaling policies.")
-				return nil
-			}
-			t := newTable("ID", "Enabled", "Type", "Job", "Group")
-			for _, p := range list {
-				t.row(idText(p.ID, o.verbose), strconv.FormatBool(p.Enabled == nil || *p.Enabled), p.Type, p.Target["Job"], p.Target["Group"])
-			}
-			e.show(t)
-			return nil
-		},
-	}
+			list, err := c.Scaling().Policies(ctx, job, kind, api.ListOptions{})
+			return give(e, m, list, err, func(list []*api.ScalingPolicy) {
+				if len(list) == 0 {
+					e.say("No scaling policies.")
+					return
+				}
+				t := newTable("ID", "Enabled", "Type", "Job", "Group")
+				for _, p := range list {
+					t.row(idText(p.ID, verbose), strconv.FormatBool(p.Enabled == nil || *p.Enabled), p.Type, p.Target["Job"], p.Target["Group"])
+				}
+				e.show(t)
+			})
+		}).with(func(fs *flag.FlagSet) {
+		fs.BoolVar(&verbose, "verbose", false, "full IDs")
+		fs.StringVar(&job, "job", "", "only of `JOB`")
+		fs.StringVar(&kind, "type", "", "only of this `TYPE`: horizontal")
+	})
 }
 
 func scalingPolicyInfoVerb() *verb {
-	var o machine
-	return &verb{
-		name: "scaling policy info", args: "[options] POLICY",
-		short: "Show a scaling policy",
-		long:  "Shows a scaling policy with the block that an autoscaler reads.",
-		flags: func(fs *flag.FlagSet) { o.flags(fs) },
-		run:   func(ctx context.Context, e *env, args []string) error { return runScalingPolicyInfo(ctx, e, &o, args) },
-	}
+	return infoVerb("scaling policy info", "policy", "Show a scaling policy", "Shows a scaling policy with the block that an autoscaler reads.", runScalingPolicyInfo)
 }
 
-func runScalingPolicyInfo(ctx context.Context, e *env, o *machine, args []string) error {
-	typed, err := one(args, "policy")
-	if err != nil {
-		return err
-	}
+func runScalingPolicyInfo(ctx context.Context, e *env, m *machine, typed string) error {
 	c, err := e.client()
 	if err != nil {
 		return err
@@ -88,8 +59,8 @@ func runScalingPolicyInfo(ctx context.Context, e *env, o *machine, args []string
 	if err != nil {
 		return err
 	}
-	if o.wanted() {
-		return o.write(e.Out, p)
+	if m.wanted() {
+		return m.write(e.Out, p)
 	}
 	f := &facts{}
 	f.add("ID", p.ID)

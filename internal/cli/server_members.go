@@ -31,10 +31,7 @@ func serverMembersVerb() *verb {
 }
 
 func runServerMembers(ctx context.Context, e *env, o *serverMembersOptions, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
-	c, err := e.client()
+	c, err := e.clientAlone(args)
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,7 @@ func systemGCVerb() *verb {
 Removes jobs, evaluations, allocations and deployments that are over, and nodes
 that are down, without waiting for their time to come.`,
 		run: func(ctx context.Context, e *env, args []string) error {
-			if err := none(args); err != nil {
-				return err
-			}
-			c, err := e.client()
+			c, err := e.clientAlone(args)
 			if err != nil {
 				return err
 			}

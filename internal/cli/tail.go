@@ -55,6 +55,18 @@ func lastOf(text []byte, lines int) []byte {
 	return text[at+1:]
 }
 
+// sleepFor waits, unless ctx ends before.
+func sleepFor(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // printStream prints a file or log from o on, only its last lines when lines
 // is not 0, and goes on as it grows when o.Follow is set, also after the agent
 // was away.
@@ -82,10 +94,8 @@ func printStream(ctx context.Context, w io.Writer, open func(client.StreamOption
 		if !o.Follow || !began || api.ErrorCode(err) != api.CodeUnavailable {
 			return err
 		}
-		select {
-		case <-time.After(resumeAfter):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := sleepFor(ctx, resumeAfter); err != nil {
+			return err
 		}
 	}
 }

@@ -284,9 +284,7 @@ func (t *tailer) run(ctx context.Context, s *source) {
 		if api.ErrorCode(err) != api.CodeUnavailable {
 			break
 		}
-		select { // the agent is away: all of the log would be too much
-		case <-time.After(resumeAfter):
-		case <-ctx.Done():
+		if sleepFor(ctx, resumeAfter) != nil { // the agent is away: all of the log would be too much
 			return
 		}
 	}

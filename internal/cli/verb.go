@@ -201,6 +201,21 @@ func none(args []string) error {
 	return nil
 }
 
+// with gives a verb more flags.
+func (v *verb) with(more func(fs *flag.FlagSet)) *verb {
+	before := v.flags
+	v.flags = func(fs *flag.FlagSet) { before(fs); more(fs) }
+	return v
+}
+
+// clientAlone is client for a verb that expects no argument.
+func (e *env) clientAlone(args []string) (*client.Client, error) {
+	if err := none(args); err != nil {
+		return nil, err
+	}
+	return e.client()
+}
+
 // optional expects at most one argument.
 func optional(args []string, what string) (string, error) {
 	if len(args) == 0 {
