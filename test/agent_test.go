@@ -120,7 +120,8 @@ func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// add gives an agent its ports and its configuration.
+// add gives an agent its ports and its configuration. Its node doesn't clear
+// away what has ended because the disk of the machine is full of other things.
 func (as *agents) add(ts *testscript.TestScript, name string, args []string) *agent {
 	ports := freePorts(ts, 3)
 	scheme := "http"
@@ -129,7 +130,7 @@ func (as *agents) add(ts *testscript.TestScript, name string, args []string) *ag
 	}
 	a := &agent{name: name, url: fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[0]), log: filepath.Join(as.work, name+".log")}
 	config := filepath.Join(as.work, name+".ports.hcl")
-	text := fmt.Sprintf("name = %q\nports {\n  http = %d\n  rpc  = %d\n  serf = %d\n}\n", name, ports[0], ports[1], ports[2])
+	text := fmt.Sprintf("name = %q\nports {\n  http = %d\n  rpc  = %d\n  serf = %d\n}\nclient {\n  gc_disk_usage_threshold = 100\n  gc_inode_usage_threshold = 100\n}\n", name, ports[0], ports[1], ports[2])
 	ts.Check(os.WriteFile(config, []byte(text), 0o644))
 	a.args = append([]string{"agent", "-config", config}, args...)
 	if !has(args, "-dev") && !has(args, "-data-dir") {
