@@ -1,6 +1,7 @@
 package test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/nomad/api"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -46,6 +48,7 @@ func setup(e *testscript.Env) error {
 	e.Defer(func() {
 		if f, ok := t.(interface{ Failed() bool }); ok && f.Failed() {
 			a.tellLogs(t)
+			a.tellTasks(t)
 		}
 		a.killAll()
 	})
@@ -61,6 +64,34 @@ func (as *agents) tellLogs(t testscript.T) {
 		text, err := os.ReadFile(a.log)
 		if err == nil {
 			t.Log(fmt.Sprintf("--- end of the log of agent %s\n%s", a.name, text[max(0, len(text)-logTail):]))
+		}
+	}
+}
+
+// tellTasks shows what became of tasks, as the agents that answer tell it.
+func (as *agents) tellTasks(t testscript.T) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	c := &http.Client{Timeout: 5 * time.Second}
+	for _, a := range as.all {
+		resp, err := c.Get(a.url + "/v1/allocations?namespace=*")
+		if err != nil {
+			continue
+		}
+		var list []*api.AllocationListStub
+		err = json.NewDecoder(resp.Body).Decode(&list)
+		_ = resp.Body.Close()
+		if err != nil {
+			continue
+		}
+		for _, alloc := range list {
+			for name, task := range alloc.TaskStates {
+				text := fmt.Sprintf("--- agent %s: allocation %s %s, task %s %s", a.name, alloc.ID, alloc.ClientStatus, name, task.State)
+				for _, e := range task.Events {
+					text += fmt.Sprintf("\n    %s %s: %s", time.Unix(0, e.Time).UTC().Format(time.RFC3339Nano), e.Type, e.DisplayMessage)
+				}
+				t.Log(text)
+			}
 		}
 	}
 }
